@@ -1,0 +1,107 @@
+//! Any JSON value, of which only what a header entry can hold is kept.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A JSON value: what a header entry may hold in full, the rest by its kind only.
+pub(crate) enum Loose {
+    Text(String),
+    Number(u64),
+    /// An array of unsigned integers, of which the first nine are kept: one more than the most dimensions.
+    Numbers(Vec<u64>),
+    /// The pairs of an object, repeated keys included.
+    Object(Vec<(String, Self)>),
+    Other,
+}
+
+const MAX_NUMBERS: usize = 9;
+/// One more than an entry has fields: among four keys one is repeated or unknown.
+const MAX_PAIRS: usize = 4;
+
+impl Loose {
+    /// Keeps the first four pairs of an object.
+    pub(crate) const fn bounded() -> LooseSeed {
+        LooseSeed {
+            max_pairs: MAX_PAIRS,
+        }
+    }
+
+    /// Keeps all pairs of an object.
+    pub(crate) const fn unlimited() -> LooseSeed {
+        LooseSeed {
+            max_pairs: usize::MAX,
+        }
+    }
+}
+
+pub(crate) struct LooseSeed {
+    max_pairs: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for LooseSeed {
+    type Value = Loose;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Loose, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LooseSeed {
+    type Value = Loose;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Loose, E> {
+        Ok(Loose::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Loose, E> {
+        Ok(Loose::Number(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Loose, A::Error> {
+        let mut numbers = Some(Vec::new());
+        while let Some(element) = seq.next_element_seed(Loose::bounded())? {
+            match element {
+                Loose::Number(number) => {
+                    if let Some(kept) = numbers.as_mut().filter(|kept| kept.len() < MAX_NUMBERS) {
+                        kept.push(number);
+                    }
+                }
+                _ => numbers = None,
+            }
+        }
+        Ok(numbers.map_or(Loose::Other, Loose::Numbers))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
+        let mut pairs = Vec::new();
+        while pairs.len() < self.max_pairs {
+            let Some(key) = map.next_key()? else {
+                return Ok(Loose::Object(pairs));
+            };
+            pairs.push((key, map.next_value_seed(Loose::bounded())?));
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Loose::Object(pairs))
+    }
+}

@@ -1,0 +1,75 @@
+//! Opening the files of a checkpoint directory.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+
+use crate::error::CheckpointError;
+
+/// The most bytes that are read of a JSON file; the largest index of a public model has some MB.
+const MAX_JSON: u64 = 100_000_000;
+
+/// Opens the file `name` of the directory, if it is a regular file that lies in the checkpoint.
+pub(crate) fn open(dir: &Path, name: &str) -> Result<File, CheckpointError> {
+    let path = resolve(dir, name)?;
+    Ok(File::open(path)?)
+}
+
+/// The path of the file `name`, checked to be a regular file in the directory, or one that a link of the Hugging Face
+/// cache leads to.
+pub(crate) fn resolve(dir: &Path, name: &str) -> Result<PathBuf, CheckpointError> {
+    let path = dir.join(name);
+    // Before opening: opening a FIFO would wait for a writer.
+    if !fs_err::metadata(&path)?.is_file() {
+        return Err(CheckpointError::NotAFile(path));
+    }
+    if fs_err::symlink_metadata(&path)?.is_symlink() {
+        let target = fs_err::canonicalize(&path)?;
+        if !target.starts_with(fs_err::canonicalize(dir)?) && !is_cache_blob(&target) {
+            return Err(CheckpointError::LinkOutside { path, target });
+        }
+    }
+    Ok(path)
+}
+
+/// Whether the path is `models--OWNER--NAME/blobs/HASH`, as the Hugging Face cache stores files.
+fn is_cache_blob(path: &Path) -> bool {
+    let mut parents = path
+        .ancestors()
+        .skip(1)
+        .map(|parent| parent.file_name().unwrap_or_default());
+    parents.next().is_some_and(|name| name == "blobs")
+        && parents
+            .next()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"models--"))
+}
+
+/// The bytes of a JSON file of the directory, if the file exists.
+pub(crate) fn read_json_file(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+    let file = match open(dir, name) {
+        Ok(file) => file,
+        Err(CheckpointError::Io(error))
+            if error.kind() == io::ErrorKind::NotFound && !exists(dir, name) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let found = file.metadata()?.len();
+    if found > MAX_JSON {
+        return Err(CheckpointError::TooLarge {
+            file: dir.join(name),
+            found,
+            limit: MAX_JSON,
+        });
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_JSON).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Whether there is anything of that name, a dangling link included: an index that cannot be followed is not absent.
+fn exists(dir: &Path, name: &str) -> bool {
+    fs_err::symlink_metadata(dir.join(name)).is_ok()
+}

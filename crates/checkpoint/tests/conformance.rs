@@ -1,0 +1,2 @@
+//! Walks `spec/vectors/checkpoint`.
+fn main() {}
