@@ -1,0 +1,73 @@
+//! Sums and combinations of paired vectors (spec §6.1, §6.4, §6.6).
+
+use crate::simd::{BLOCK, Simd};
+
+/// Elements per chunk of the loops over many columns: a chunk of 32 columns stays in the second-level cache.
+const CHUNK: usize = 512;
+
+/// Sums `term(block offset)` over the blocks into even and odd lanes, then over the lanes.
+#[inline(always)]
+unsafe fn lanes<S: Simd>(length: usize, term: impl Fn(usize) -> S::V) -> f64 {
+    // SAFETY: the caller has the instruction set.
+    unsafe {
+        let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
+        for at in (0..length).step_by(BLOCK) {
+            even = S::add(even, term(at));
+            odd = S::add(odd, term(at + BLOCK / 2));
+        }
+        S::sum(S::add(even, odd))
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn dot<S: Simd>(a: &[f64], b: &[f64]) -> f64 {
+    // SAFETY: `lanes` stays below the common length of `a` and `b`, whole blocks.
+    unsafe { lanes::<S>(a.len(), |at| S::mul(S::load(a.as_ptr().add(at)), S::load(b.as_ptr().add(at)))) }
+}
+
+#[inline(always)]
+pub(super) unsafe fn residual<S: Simd>(a: &[f64], v: &[f64], theta: f64) -> f64 {
+    // SAFETY: as in `dot`.
+    unsafe {
+        let theta = S::splat(theta);
+        let squares = lanes::<S>(a.len(), |at| {
+            let product = S::mul(theta, S::load(v.as_ptr().add(at)));
+            let difference = S::sub(S::load(a.as_ptr().add(at)), product);
+            S::mul(difference, difference)
+        });
+        squares.sqrt()
+    }
+}
+
+/// Elementwise, so the compiler may vectorise it without changing a bit.
+#[inline(always)]
+pub(super) fn subtract(q: &[f64], h: &[f64], x: &mut [f64]) {
+    let length = x.len();
+    for (chunk, x) in x.chunks_mut(CHUNK).enumerate() {
+        for (i, &h) in h.iter().enumerate() {
+            let column = &q[i * length + chunk * CHUNK..][..x.len()];
+            for (x, &q) in x.iter_mut().zip(column) {
+                *x -= q * h;
+            }
+        }
+    }
+}
+
+/// Elementwise, as [`subtract`].
+#[inline(always)]
+pub(super) fn combine(q: &[f64], s: &[f64], count: usize, out: &mut [f64]) {
+    let length = out.len() / count.max(1);
+    let terms = s.len() / count.max(1);
+    for start in (0..length).step_by(CHUNK) {
+        let size = CHUNK.min(length - start);
+        for c in 0..count {
+            let out = &mut out[c * length + start..][..size];
+            out.fill(0.0);
+            for (i, &s) in s[c * terms..][..terms].iter().enumerate() {
+                for (out, &q) in out.iter_mut().zip(&q[i * length + start..][..size]) {
+                    *out += q * s;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Orthonormalising new columns against a basis and each other (spec §6.3, §6.4).
+
+use crate::arithmetic::{rnd, start_entry};
+use crate::columns::Columns;
+use crate::kernels::{Isa, slot};
+
+/// 2⁻⁴⁰: a column that shrinks by more has vanished.
+pub(crate) const VANISHED: f64 = 9.094_947_017_729_282e-13;
+
+/// Makes columns orthonormal, and replaces those that vanish by fresh start columns.
+#[derive(Debug)]
+pub(crate) struct Orthonormaliser {
+    isa: Isa,
+    columns: usize,
+    next_start: u32,
+}
+
+impl Orthonormaliser {
+    /// For vectors of `columns` elements.
+    pub(crate) fn new(isa: Isa, columns: usize) -> Self {
+        Self { isa, columns, next_start: 0 }
+    }
+
+    /// Fills `x` with the next start column (spec §6.3).
+    pub(crate) fn start(&mut self, x: &mut [f64]) {
+        x.fill(0.0);
+        for j in 0..self.columns {
+            x[slot(j)] = start_entry(self.next_start, j);
+        }
+        self.next_start += 1;
+    }
+
+    /// `orth(q, n)` of spec §6.4.
+    pub(crate) fn orthonormalise(&mut self, q: &Columns, n: &mut Columns) {
+        let mut norms = Vec::with_capacity(n.count());
+        for c in 0..n.count() {
+            let (_, column) = n.split_at(c);
+            norms.push(self.norm(column));
+            self.project(q.all(), column);
+        }
+        for (c, norm) in norms.into_iter().enumerate() {
+            let (before, column) = n.split_at(c);
+            self.finish(q, before, column, norm);
+        }
+    }
+
+    fn finish(&mut self, q: &Columns, before: &[f64], column: &mut [f64], norm: f64) {
+        if self.normalise(before, column, norm) {
+            return;
+        }
+        self.start(column);
+        let norm = self.norm(column);
+        self.project(q.all(), column);
+        if !self.normalise(before, column, norm) {
+            column.fill(0.0);
+        }
+    }
+
+    /// Steps a and b of `finish`; false if the column has vanished.
+    fn normalise(&self, before: &[f64], column: &mut [f64], norm: f64) -> bool {
+        for _ in 0..2 {
+            for earlier in before.chunks_exact(column.len()) {
+                let h = self.isa.dot(earlier, column);
+                self.isa.subtract(earlier, &[h], column);
+            }
+        }
+        let remaining = self.norm(column);
+        if remaining > norm * VANISHED {
+            column.iter_mut().for_each(|x| *x = rnd(*x / remaining));
+            return true;
+        }
+        false
+    }
+
+    fn project(&self, q: &[f64], x: &mut [f64]) {
+        for _ in 0..2 {
+            let h: Vec<f64> = q.chunks_exact(x.len()).map(|q| self.isa.dot(q, x)).collect();
+            self.isa.subtract(q, &h, x);
+        }
+    }
+
+    fn norm(&self, x: &[f64]) -> f64 {
+        self.isa.dot(x, x).sqrt()
+    }
+}
