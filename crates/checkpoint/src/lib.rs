@@ -9,7 +9,9 @@
 #![forbid(unsafe_code)]
 
 mod base_location;
+pub mod basis_cache;
 mod checkpoint;
+mod companions;
 mod config;
 mod dtype;
 mod error;
@@ -19,20 +21,25 @@ mod index;
 mod layout;
 mod loose;
 mod modules;
+mod output;
+mod permissions;
 mod pieces;
 mod positioned;
 mod quantised;
 mod source;
+mod target;
 mod targets;
 pub mod tmd1;
 
 pub use base_location::{Base, BaseLocation, BaseLocationError};
 pub use checkpoint::{Checkpoint, Shard, TensorInfo};
+pub use companions::{Companion, Companions, LeftOut, companion_files};
 pub use config::Config;
 pub use dtype::Dtype;
 pub use error::{CheckpointError, HeaderError, IndexError, ModuleError};
 pub use layout::{LayoutError, ShardLayout, Slot, index_json};
 pub use modules::{Module, modules, modules_exactly};
+pub use output::{OutputDirectory, OutputError, OutputOptions, write_file_atomically};
 pub use positioned::write_all_at;
 pub use quantised::Quantisation;
 pub use targets::{default_targets, stores_transposed};
