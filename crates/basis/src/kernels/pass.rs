@@ -72,35 +72,73 @@ pub(super) unsafe fn padded_tail(row: &[u8], whole: usize, size: usize) -> [u8; 
     tail
 }
 
+/// One block of one row, into the sums of each column: even lanes and odd lanes.
+#[inline(always)]
+unsafe fn dot_block<S: Simd, D: Stored, const K: usize>(sums: &mut [[S::V; 2]; K], weights: *const u8, x: *const f64) {
+    // SAFETY: the caller vouches for 16 weights, K blocks of x, and the instruction set.
+    unsafe {
+        let (even, odd) = D::decode::<S>(weights);
+        for (c, sum) in sums.iter_mut().enumerate() {
+            sum[0] = accumulate::<S, D>(even, S::load(x.add(c * BLOCK)), sum[0]);
+            sum[1] = accumulate::<S, D>(odd, S::load(x.add(c * BLOCK + BLOCK / 2)), sum[1]);
+        }
+    }
+}
+
 /// Dot products of `R` rows with K interleaved columns.
 #[inline(always)]
 unsafe fn dots<S: Simd, D: Stored, const K: usize, const R: usize>(rows: [&[u8]; R], x: &[f64]) -> [[f64; K]; R] {
     // SAFETY: the caller has the instruction set; each row has `whole` blocks and a tail, x a block for each.
     unsafe {
         let mut sums = [[[S::splat(0.0); 2]; K]; R];
-        let mut step = |r: usize, weights: *const u8, x: *const f64| {
-            let (even, odd) = D::decode::<S>(weights);
-            for c in 0..K {
-                let sum = &mut sums[r][c];
-                sum[0] = accumulate::<S, D>(even, S::load(x.add(c * BLOCK)), sum[0]);
-                sum[1] = accumulate::<S, D>(odd, S::load(x.add(c * BLOCK + BLOCK / 2)), sum[1]);
-            }
-        };
         let columns = rows[0].len() / D::SIZE;
         let whole = columns / BLOCK;
         for block in 0..whole {
             let x = x.as_ptr().add(block * K * BLOCK);
-            for (r, row) in rows.iter().enumerate() {
-                step(r, row.as_ptr().add(block * BLOCK * D::SIZE), x);
+            for r in 0..R {
+                dot_block::<S, D, K>(&mut sums[r], rows[r].as_ptr().add(block * BLOCK * D::SIZE), x);
             }
         }
         if columns % BLOCK != 0 {
-            for (r, row) in rows.iter().enumerate() {
-                let tail = padded_tail(row, whole, D::SIZE);
-                step(r, tail.as_ptr(), x.as_ptr().add(whole * K * BLOCK));
+            for r in 0..R {
+                let tail = padded_tail(rows[r], whole, D::SIZE);
+                dot_block::<S, D, K>(&mut sums[r], tail.as_ptr(), x.as_ptr().add(whole * K * BLOCK));
             }
         }
-        sums.map(|row| row.map(|sum| S::sum(S::add(sum[0], sum[1]))))
+        let mut y = [[0.0; K]; R];
+        for r in 0..R {
+            for c in 0..K {
+                y[r][c] = S::sum(S::add(sums[r][c][0], sums[r][c][1]));
+            }
+        }
+        y
+    }
+}
+
+/// One block of `R` rows times y, added to P in the order of the rows.
+#[inline(always)]
+unsafe fn add_block<S: Simd, D: Stored, const K: usize, const R: usize>(
+    weights: [*const u8; R],
+    y: &[[f64; K]; R],
+    p: *mut f64,
+) {
+    // SAFETY: the caller vouches for 16 weights a row, K blocks of p, and the instruction set.
+    unsafe {
+        let mut sums = [[S::splat(0.0); 2]; K];
+        for (c, sum) in sums.iter_mut().enumerate() {
+            *sum = [S::load(p.add(c * BLOCK)), S::load(p.add(c * BLOCK + BLOCK / 2))];
+        }
+        for r in 0..R {
+            let (even, odd) = D::decode::<S>(weights[r]);
+            for (c, sum) in sums.iter_mut().enumerate() {
+                let y = S::splat(y[r][c]);
+                *sum = [accumulate::<S, D>(even, y, sum[0]), accumulate::<S, D>(odd, y, sum[1])];
+            }
+        }
+        for (c, sum) in sums.into_iter().enumerate() {
+            S::store(p.add(c * BLOCK), sum[0]);
+            S::store(p.add(c * BLOCK + BLOCK / 2), sum[1]);
+        }
     }
 }
 
@@ -108,37 +146,24 @@ unsafe fn dots<S: Simd, D: Stored, const K: usize, const R: usize>(rows: [&[u8];
 #[inline(always)]
 unsafe fn add_rows<S: Simd, D: Stored, const K: usize, const R: usize>(
     rows: [&[u8]; R],
-    y: [[f64; K]; R],
+    y: &[[f64; K]; R],
     p: &mut [f64],
 ) {
     // SAFETY: as in `dots`, with p in place of x.
     unsafe {
-        let step = |weights: [*const u8; R], p: *mut f64| {
-            let mut sums = [[S::splat(0.0); 2]; K];
-            for (c, sum) in sums.iter_mut().enumerate() {
-                *sum = [S::load(p.add(c * BLOCK)), S::load(p.add(c * BLOCK + BLOCK / 2))];
-            }
-            for r in 0..R {
-                let (even, odd) = D::decode::<S>(weights[r]);
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    let y = S::splat(y[r][c]);
-                    *sum = [accumulate::<S, D>(even, y, sum[0]), accumulate::<S, D>(odd, y, sum[1])];
-                }
-            }
-            for (c, sum) in sums.into_iter().enumerate() {
-                S::store(p.add(c * BLOCK), sum[0]);
-                S::store(p.add(c * BLOCK + BLOCK / 2), sum[1]);
-            }
-        };
         let columns = rows[0].len() / D::SIZE;
         let whole = columns / BLOCK;
         for block in 0..whole {
-            let weights = rows.map(|row| row.as_ptr().add(block * BLOCK * D::SIZE));
-            step(weights, p.as_mut_ptr().add(block * K * BLOCK));
+            let mut weights = [std::ptr::null(); R];
+            for r in 0..R {
+                weights[r] = rows[r].as_ptr().add(block * BLOCK * D::SIZE);
+            }
+            add_block::<S, D, K, R>(weights, y, p.as_mut_ptr().add(block * K * BLOCK));
         }
         if columns % BLOCK != 0 {
             let tails = rows.map(|row| padded_tail(row, whole, D::SIZE));
-            step(std::array::from_fn(|r| tails[r].as_ptr()), p.as_mut_ptr().add(whole * K * BLOCK));
+            let weights = std::array::from_fn(|r| tails[r].as_ptr());
+            add_block::<S, D, K, R>(weights, y, p.as_mut_ptr().add(whole * K * BLOCK));
         }
     }
 }
@@ -192,10 +217,10 @@ unsafe fn block_pass_of<S: Simd, D: Stored, const K: usize>(
         // SAFETY: passed on; the rows exist.
         unsafe {
             if end - start == ROWS {
-                add_rows::<S, D, K, ROWS>(std::array::from_fn(|r| weight.row(start + r)), y, p);
+                add_rows::<S, D, K, ROWS>(std::array::from_fn(|r| weight.row(start + r)), &y, p);
             } else {
                 for i in start..end {
-                    add_rows::<S, D, K, 1>([weight.row(i)], [y[i - start]], p);
+                    add_rows::<S, D, K, 1>([weight.row(i)], &[y[i - start]], p);
                 }
             }
         }

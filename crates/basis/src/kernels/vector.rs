@@ -5,24 +5,28 @@ use crate::simd::{BLOCK, Simd};
 /// Elements per chunk of the loops over many columns: a chunk of 32 columns stays in the second-level cache.
 const CHUNK: usize = 512;
 
-/// Sums `term(block offset)` over the blocks into even and odd lanes, then over the lanes.
 #[inline(always)]
-unsafe fn lanes<S: Simd>(length: usize, term: impl Fn(usize) -> S::V) -> f64 {
-    // SAFETY: the caller has the instruction set.
+pub(super) unsafe fn dot<S: Simd>(a: &[f64], b: &[f64]) -> f64 {
+    // SAFETY: the caller has the instruction set; a and b have the same whole number of blocks.
     unsafe {
         let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
-        for at in (0..length).step_by(BLOCK) {
-            even = S::add(even, term(at));
-            odd = S::add(odd, term(at + BLOCK / 2));
+        for at in (0..a.len()).step_by(BLOCK) {
+            let (a, b) = (a.as_ptr().add(at), b.as_ptr().add(at));
+            even = S::add(even, S::mul(S::load(a), S::load(b)));
+            odd = S::add(odd, S::mul(S::load(a.add(BLOCK / 2)), S::load(b.add(BLOCK / 2))));
         }
         S::sum(S::add(even, odd))
     }
 }
 
+/// (a − θ·v)² of eight elements.
 #[inline(always)]
-pub(super) unsafe fn dot<S: Simd>(a: &[f64], b: &[f64]) -> f64 {
-    // SAFETY: `lanes` stays below the common length of `a` and `b`, whole blocks.
-    unsafe { lanes::<S>(a.len(), |at| S::mul(S::load(a.as_ptr().add(at)), S::load(b.as_ptr().add(at)))) }
+unsafe fn squared_difference<S: Simd>(a: *const f64, v: *const f64, theta: S::V) -> S::V {
+    // SAFETY: passed on.
+    unsafe {
+        let difference = S::sub(S::load(a), S::mul(theta, S::load(v)));
+        S::mul(difference, difference)
+    }
 }
 
 #[inline(always)]
@@ -30,12 +34,13 @@ pub(super) unsafe fn residual<S: Simd>(a: &[f64], v: &[f64], theta: f64) -> f64 
     // SAFETY: as in `dot`.
     unsafe {
         let theta = S::splat(theta);
-        let squares = lanes::<S>(a.len(), |at| {
-            let product = S::mul(theta, S::load(v.as_ptr().add(at)));
-            let difference = S::sub(S::load(a.as_ptr().add(at)), product);
-            S::mul(difference, difference)
-        });
-        squares.sqrt()
+        let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
+        for at in (0..a.len()).step_by(BLOCK) {
+            let (a, v) = (a.as_ptr().add(at), v.as_ptr().add(at));
+            even = S::add(even, squared_difference::<S>(a, v, theta));
+            odd = S::add(odd, squared_difference::<S>(a.add(BLOCK / 2), v.add(BLOCK / 2), theta));
+        }
+        S::sum(S::add(even, odd)).sqrt()
     }
 }
 

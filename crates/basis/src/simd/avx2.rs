@@ -18,18 +18,33 @@ unsafe fn widen(floats: __m256) -> Pair {
     }
 }
 
+/// 0 2 8 10 | 4 6 12 14, as a shuffle within 128-bit halves leaves them, in order and widened.
+#[inline(always)]
+unsafe fn widen_in_order(mixed: __m256) -> Pair {
+    // SAFETY: only AVX2 instructions, which the caller has.
+    unsafe {
+        let pieces = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(mixed));
+        widen(_mm256_castpd_ps(pieces))
+    }
+}
+
 /// 16 floats in order as (even, odd).
 #[inline(always)]
 unsafe fn split(first: __m256, second: __m256) -> (Pair, Pair) {
     // SAFETY: only AVX2 instructions, which the caller has.
     unsafe {
-        // The shuffle works within 128-bit halves: 0 2 8 10 | 4 6 12 14; the permutation puts 64-bit pieces in order.
-        let order = |mixed| {
-            let pieces = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(mixed));
-            widen(_mm256_castpd_ps(pieces))
-        };
-        let even = order(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
-        (even, order(_mm256_shuffle_ps::<0b11_01_11_01>(first, second)))
+        let even = widen_in_order(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+        (even, widen_in_order(_mm256_shuffle_ps::<0b11_01_11_01>(first, second)))
+    }
+}
+
+/// The lower halves of four 64-bit masks.
+#[inline(always)]
+unsafe fn narrow(mask: __m256d) -> __m128i {
+    // SAFETY: only AVX2 instructions, which the caller has.
+    unsafe {
+        let low_words = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+        _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(_mm256_castpd_si256(mask), low_words))
     }
 }
 
@@ -43,11 +58,7 @@ unsafe fn round_four_to_odd(x: __m256d) -> __m128i {
         let sign = _mm256_set1_pd(-0.0);
         let away = _mm256_cmp_pd::<_CMP_GT_OQ>(_mm256_andnot_pd(sign, back), _mm256_andnot_pd(sign, x));
         let inexact = _mm256_cmp_pd::<_CMP_NEQ_UQ>(back, x);
-        // 64-bit masks to 32-bit ones, which are −1 where set.
-        let narrow = |mask: __m256d| {
-            let low_words = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-            _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(_mm256_castpd_si256(mask), low_words))
-        };
+        // A mask is −1 where it is set.
         let cut = _mm_add_epi32(_mm_castps_si128(nearest), narrow(away));
         _mm_or_si128(cut, _mm_and_si128(narrow(inexact), _mm_set1_epi32(1)))
     }
@@ -66,6 +77,16 @@ unsafe fn bf16_in_upper_half(bits: __m256i) -> __m256i {
     unsafe {
         let last = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
         _mm256_add_epi32(bits, _mm256_add_epi32(last, _mm256_set1_epi32(0x7FFF)))
+    }
+}
+
+/// A value rounded to f16, in the lower half of its 32 bits.
+#[inline(always)]
+unsafe fn f16_in_lower_half(x: Pair) -> __m256i {
+    // SAFETY: only AVX2 and F16C instructions, which the caller has.
+    unsafe {
+        let rounded = _mm256_castsi256_ps(round_to_odd(x));
+        _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(rounded))
     }
 }
 
@@ -151,8 +172,8 @@ impl Simd for Avx2 {
     unsafe fn f16(from: *const u8) -> (Self::V, Self::V) {
         // SAFETY: the caller vouches for 16 weights (32 bytes) and the instruction set.
         unsafe {
-            let eight = |at: usize| _mm256_cvtph_ps(_mm_loadu_si128(from.add(at).cast()));
-            split(eight(0), eight(16))
+            let first = _mm256_cvtph_ps(_mm_loadu_si128(from.cast()));
+            split(first, _mm256_cvtph_ps(_mm_loadu_si128(from.add(16).cast())))
         }
     }
     #[inline(always)]
@@ -174,11 +195,7 @@ impl Simd for Avx2 {
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
         unsafe {
-            let half = |x| {
-                let rounded = _mm256_castsi256_ps(round_to_odd(x));
-                _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(rounded))
-            };
-            let pairs = _mm256_or_si256(half(even), _mm256_slli_epi32::<16>(half(odd)));
+            let pairs = _mm256_or_si256(f16_in_lower_half(even), _mm256_slli_epi32::<16>(f16_in_lower_half(odd)));
             _mm256_storeu_si256(to.cast(), pairs);
         }
     }
@@ -186,13 +203,11 @@ impl Simd for Avx2 {
     unsafe fn to_f32(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (64 bytes) and the instruction set.
         unsafe {
-            let four = |even, odd, to: *mut u8| {
+            for (at, even, odd) in [(0, even.0, odd.0), (32, even.1, odd.1)] {
                 let (even, odd) = (_mm256_cvtpd_ps(even), _mm256_cvtpd_ps(odd));
-                _mm_storeu_ps(to.cast(), _mm_unpacklo_ps(even, odd));
-                _mm_storeu_ps(to.add(16).cast(), _mm_unpackhi_ps(even, odd));
-            };
-            four(even.0, odd.0, to);
-            four(even.1, odd.1, to.add(32));
+                _mm_storeu_ps(to.add(at).cast(), _mm_unpacklo_ps(even, odd));
+                _mm_storeu_ps(to.add(at + 16).cast(), _mm_unpackhi_ps(even, odd));
+            }
         }
     }
 }

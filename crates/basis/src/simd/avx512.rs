@@ -41,6 +41,16 @@ unsafe fn bf16_in_upper_half(bits: __m256i) -> __m256i {
     }
 }
 
+/// A value rounded to f16, in the lower half of its 32 bits.
+#[inline(always)]
+unsafe fn f16_in_lower_half(x: __m512d) -> __m256i {
+    // SAFETY: only AVX2 and F16C instructions, which the caller has.
+    unsafe {
+        let rounded = _mm256_castsi256_ps(round_to_odd(x));
+        _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(rounded))
+    }
+}
+
 impl Simd for Avx512 {
     type V = __m512d;
     const DOT_ROWS_OF_2: usize = 4;
@@ -137,11 +147,7 @@ impl Simd for Avx512 {
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
         unsafe {
-            let half = |x| {
-                let rounded = _mm256_castsi256_ps(round_to_odd(x));
-                _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(rounded))
-            };
-            let pairs = _mm256_or_si256(half(even), _mm256_slli_epi32::<16>(half(odd)));
+            let pairs = _mm256_or_si256(f16_in_lower_half(even), _mm256_slli_epi32::<16>(f16_in_lower_half(odd)));
             _mm256_storeu_si256(to.cast(), pairs);
         }
     }

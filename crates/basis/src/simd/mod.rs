@@ -6,6 +6,9 @@
 //!
 //! Vectors of binary64 are kept *paired*: blocks of 16 elements, the eight even ones before the eight odd ones. Two
 //! packed 16-bit weights then unpack with one shift and one mask, without a shuffle.
+//!
+//! Code over [`Simd`] uses loops and `#[inline(always)]` functions, never closures: a closure is compiled without the
+//! instruction set of the function around it, and every lane operation in it becomes a call.
 #![expect(unsafe_code, reason = "vendor intrinsics and raw loads; callers prove the instruction set")]
 
 #[cfg(target_arch = "x86_64")]
