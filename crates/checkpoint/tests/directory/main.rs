@@ -1,0 +1,14 @@
+//! Checkpoint directories: what is read from them and written to them.
+
+mod basis_cache;
+mod companions;
+mod digest;
+mod header;
+mod index;
+mod layout;
+mod links;
+mod model;
+mod modules;
+mod output;
+mod quantised;
+mod targets;
