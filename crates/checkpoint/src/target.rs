@@ -110,3 +110,26 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_output_is_put_back_if_the_new_one_cannot_take_its_place() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let out = place.path().join("out");
+        fs_err::create_dir_all(&out).expect("a directory");
+        fs_err::write(out.join("old"), b"x").expect("room");
+        let target = Target::new(&out).expect("an existing parent");
+        let failed = target
+            .replace(&place.path().join("missing"))
+            .expect_err("nothing to rename");
+        assert!(matches!(failed, OutputError::Io(_)), "{failed}");
+        assert_eq!(fs_err::read(out.join("old")).expect("the old file"), b"x");
+        assert_eq!(
+            fs_err::read_dir(place.path()).expect("a directory").count(),
+            1
+        );
+    }
+}

@@ -21,7 +21,7 @@ fn a_header_is_that_of_the_specification() {
         "\"a\\\"\\\\é\u{2028}/\":{\"dtype\":\"BF16\",\"shape\":[0],\"data_offsets\":[4,4]},",
     );
     header.push_str(r#""b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]}}"#);
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     assert_eq!(layout.header(), file(&header, &[]));

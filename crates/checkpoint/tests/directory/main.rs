@@ -1,4 +1,5 @@
 //! Checkpoint directories: what is read from them and written to them.
+#![cfg(test)]
 
 mod basis_cache;
 mod companions;
