@@ -1,0 +1,78 @@
+//! `tlora merge`.
+
+use std::io::{self, Write};
+
+use tlora_checkpoint::{Companions, LeftOut};
+use tlora_merge::{Merged, RECORD, Strength, Strengths, merge};
+
+use crate::arguments::MergeOptions;
+use crate::environment::{Environment, warn_about};
+use crate::escape::Untrusted;
+use crate::exit::Exit;
+use crate::explain::Subject;
+use crate::failure::Failure;
+use crate::terminal::{note, print, print_json, warn};
+use crate::{adapter_file, base};
+
+/// The share of the update that has to survive rounding for nothing to be said.
+const KEPT_ENOUGH: f64 = 0.95;
+
+pub(crate) fn run(options: &MergeOptions) -> Result<Exit, Failure> {
+    let adapters = adapter_file::read_all(&options.adapters)?;
+    let environment = Environment::new(&options.cache, &options.run)?;
+    let base = options.base.base.as_str();
+    let checkpoint = base::open(base, &environment.bar)?;
+    let how = tlora_merge::MergeOptions { dtype: options.dtype.map(Into::into), force: options.force };
+    let merged = merge(&checkpoint, &adapters, &options.output, &how, &environment.run());
+    let merged = merged.map_err(|error| Subject { base, adapters: &options.adapters }.explain(error))?;
+    drop(environment);
+    warn_about(&merged.notes);
+    warn_about_rounding(&merged.strengths.total);
+    warn_about_companions(&merged.companions);
+    if !options.run.quiet {
+        note(format_args!("wrote {} and the record {RECORD} in it", Untrusted(options.output.display())));
+    }
+    if options.json { print_json(&merged.record) } else { print(|out| show(out, &merged)) }
+}
+
+fn show(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
+    writeln!(out, "merged digest  {}", merged.digest)?;
+    writeln!(out)?;
+    table(out, &merged.strengths)
+}
+
+/// Sizes by type of module.
+fn table(out: &mut dyn Write, strengths: &Strengths) -> io::Result<()> {
+    let types = strengths.by_type.iter().map(|(name, strength)| (name.as_str(), strength));
+    let rows = types.chain([("all", &strengths.total)]);
+    let width = rows.clone().map(|(name, _)| Untrusted(name).to_string().chars().count()).max().unwrap_or(0).max(6);
+    writeln!(out, "{:width$}  modules       ‖ΔW‖   ‖ΔW‖/‖W‖    kept", "type")?;
+    for (name, strength) in rows {
+        let (modules, norm, relative) = (strength.modules, strength.nominal(), strength.relative());
+        let kept = kept(strength);
+        writeln!(out, "{:width$}  {modules:>7}  {norm:>9.3e}  {relative:>9.3e}  {kept:>6}", Untrusted(name))?;
+    }
+    Ok(())
+}
+
+/// The share that rounding kept, or a dash where there is no update.
+pub(crate) fn kept(strength: &Strength) -> String {
+    strength.kept_fraction().map_or_else(|| "-".to_owned(), |kept| format!("{kept:.3}"))
+}
+
+fn warn_about_rounding(total: &Strength) {
+    if let Some(kept) = total.kept_fraction().filter(|&kept| kept < KEPT_ENOUGH) {
+        warn(format_args!("rounding to the output type kept {kept:.3} of the update; --dtype f32 or f16 keeps more"));
+    }
+}
+
+fn warn_about_companions(companions: &Companions) {
+    for (name, reason) in &companions.left_out {
+        if *reason == LeftOut::NotAFile {
+            warn(format_args!("{} was not copied: {reason}", Untrusted(name)));
+        }
+    }
+    if companions.needs_remote_code {
+        warn(format_args!("the model needs Python code of its base, which was not copied"));
+    }
+}

@@ -1,0 +1,168 @@
+//! All bases that a run needs: from the cache, or computed, several weights at a time within a memory budget.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+
+use tlora_basis::{Basis, ExactBasis, NearTie, exact_basis};
+use tlora_checkpoint::Checkpoint;
+use tlora_format::BaseDigest;
+
+use crate::store::Cache;
+use crate::{MergeError, ModuleWeight, Run, Stage};
+
+/// Bytes of weights that are held at once; one weight at least.
+const BUDGET: u64 = 400 << 20;
+
+/// Which basis: of the same weight there may be several, for adapters of different ranks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BasisKey {
+    pub(crate) name: String,
+    pub(crate) rank: usize,
+    pub(crate) transposed: bool,
+}
+
+impl BasisKey {
+    pub(crate) fn of(weight: &ModuleWeight) -> Self {
+        Self { name: weight.name.clone(), rank: weight.rank, transposed: weight.transposed }
+    }
+}
+
+/// Something about a basis that its user may want to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BasisNote {
+    /// The module.
+    pub module: String,
+    /// Vectors of its basis that are not zero.
+    pub effective_rank: usize,
+    /// The rank asked for.
+    pub rank: usize,
+    /// Two singular values that are nearly equal.
+    pub near_tie: Option<NearTie>,
+}
+
+impl BasisNote {
+    /// What there is to say about a basis, if anything.
+    fn of(key: &BasisKey, exact: &ExactBasis) -> Option<Self> {
+        let &ExactBasis { effective_rank, near_tie, .. } = exact;
+        let (module, rank) = (key.name.clone(), key.rank);
+        (effective_rank < rank || near_tie.is_some()).then_some(Self { module, effective_rank, rank, near_tie })
+    }
+}
+
+/// Bases by key.
+pub(crate) type Bases = BTreeMap<BasisKey, Basis>;
+
+/// The bases that the cache has for a base of this digest, and the weights that it has none for.
+pub(crate) fn from_cache<'a>(
+    weights: impl IntoIterator<Item = &'a ModuleWeight>,
+    cache: Option<&Cache>,
+    base: &BaseDigest,
+) -> (Bases, Vec<&'a ModuleWeight>) {
+    let mut found = Bases::new();
+    let mut missing = Vec::new();
+    for weight in distinct(weights) {
+        match cache.and_then(|cache| cache.load(base, weight)) {
+            Some(basis) => drop(found.insert(BasisKey::of(weight), basis)),
+            None => missing.push(weight),
+        }
+    }
+    (found, missing)
+}
+
+/// One weight of each key.
+pub(crate) fn distinct<'a>(weights: impl IntoIterator<Item = &'a ModuleWeight>) -> Vec<&'a ModuleWeight> {
+    let by_key: BTreeMap<_, _> = weights.into_iter().map(|weight| (BasisKey::of(weight), weight)).collect();
+    by_key.into_values().collect()
+}
+
+/// Computes bases and stores each in the cache as soon as it is there.
+///
+/// # Errors
+/// A weight cannot be read or has no basis.
+pub(crate) fn compute(
+    checkpoint: &Checkpoint,
+    mut weights: Vec<&ModuleWeight>,
+    base: &BaseDigest,
+    run: &Run<'_>,
+) -> Result<(Bases, Vec<BasisNote>), MergeError> {
+    // The largest first, so that no thread begins one when the others are done.
+    weights.sort_by(|a, b| b.tensor.bytes.cmp(&a.tensor.bytes).then_with(|| a.name.cmp(&b.name)));
+    run.progress.start(Stage::Bases, weights.iter().map(|weight| weight.tensor.bytes).sum());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(run.threads.get()).build()?;
+    let budget = Budget::new(BUDGET);
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(BasisKey, ExactBasis)>, MergeError> {
+        let mut done = Vec::new();
+        while let Some(&weight) = weights.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let _held = budget.take(weight.tensor.bytes);
+            let exact = compute_one(checkpoint, weight, &pool).inspect_err(|_| {
+                // The other threads find no more work.
+                next.store(weights.len(), Ordering::Relaxed);
+            })?;
+            if let Some(cache) = run.cache {
+                cache.store(base, weight, &exact);
+            }
+            run.progress.advance(weight.tensor.bytes);
+            done.push((BasisKey::of(weight), exact));
+        }
+        Ok(done)
+    };
+    let computed = thread::scope(|scope| {
+        let workers: Vec<_> = (0..run.threads.get().min(weights.len())).map(|_| scope.spawn(work)).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect::<Result<Vec<_>, MergeError>>()
+    })?;
+    let computed: BTreeMap<BasisKey, ExactBasis> = computed.into_iter().flatten().collect();
+    let notes = computed.iter().filter_map(|(key, exact)| BasisNote::of(key, exact)).collect();
+    Ok((computed.into_iter().map(|(key, exact)| (key, exact.basis)).collect(), notes))
+}
+
+fn compute_one(
+    checkpoint: &Checkpoint,
+    weight: &ModuleWeight,
+    pool: &rayon::ThreadPool,
+) -> Result<ExactBasis, MergeError> {
+    let bytes = weight.read(checkpoint)?;
+    let rows = weight.rows(&bytes)?;
+    pool.install(|| exact_basis(&rows, weight.rank)).map_err(|source| weight.fault(source, 0))
+}
+
+/// Bytes that may be held at once. A single weight larger than that is held alone.
+struct Budget {
+    limit: u64,
+    held: Mutex<u64>,
+    returned: Condvar,
+}
+
+struct Held<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    const fn new(limit: u64) -> Self {
+        Self { limit, held: Mutex::new(0), returned: Condvar::new() }
+    }
+
+    fn take(&self, bytes: u64) -> Held<'_> {
+        // The number is right even if a thread panicked while it held the lock.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        while *held > 0 && held.saturating_add(bytes) > self.limit {
+            held = self.returned.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        *held = held.saturating_add(bytes);
+        Held { budget: self, bytes }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut held = self.budget.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.saturating_sub(self.bytes);
+        self.budget.returned.notify_all();
+    }
+}

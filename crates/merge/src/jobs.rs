@@ -1,0 +1,144 @@
+//! The loop of a merge: every tensor read once, hashed, merged or copied, hashed again, and written.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use fs_err::File;
+use tlora_basis::{Update, WeightDtype, core_matrix};
+use tlora_checkpoint::tmd1::{Leaf, LeafHasher};
+use tlora_checkpoint::{Checkpoint, TensorInfo, write_all_at};
+use tlora_format::SigmaSide;
+
+use crate::plan::AdaptedModule;
+use crate::prepare::Prepared;
+use crate::rows::{Buffers, Sink, merge_weight};
+use crate::strength::Strength;
+use crate::{MergeError, Progress, Run, Stage};
+
+/// Bytes of an untouched tensor that are copied at a time.
+const CHUNK: u64 = 4 << 20;
+
+/// A tensor of the base, its place in the output, and the modules of all adapters that are this tensor.
+pub(crate) struct Job<'a> {
+    pub(crate) tensor: &'a TensorInfo,
+    pub(crate) file: &'a File,
+    pub(crate) offset: u64,
+    /// The type of the merged tensor, if it is adapted.
+    pub(crate) output: Option<WeightDtype>,
+    pub(crate) updates: Vec<(SigmaSide, &'a AdaptedModule)>,
+}
+
+/// What became of a tensor.
+pub(crate) struct Written {
+    pub(crate) base: Leaf,
+    pub(crate) merged: Leaf,
+    /// Of adapted tensors.
+    pub(crate) strength: Option<Strength>,
+}
+
+/// Does all jobs, the largest first, and gives what became of each tensor, by name.
+///
+/// # Errors
+/// The first failure of any thread; the others stop at their next tensor.
+pub(crate) fn run(
+    checkpoint: &Checkpoint,
+    prepared: &Prepared,
+    mut jobs: Vec<Job<'_>>,
+    run: &Run<'_>,
+) -> Result<BTreeMap<String, Written>, MergeError> {
+    run.progress.start(Stage::Merge, jobs.iter().map(|job| job.tensor.bytes).sum());
+    jobs.sort_by(|a, b| b.tensor.bytes.cmp(&a.tensor.bytes).then_with(|| a.tensor.name.cmp(&b.tensor.name)));
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(String, Written)>, MergeError> {
+        let mut buffers = Buffers::default();
+        let mut done = Vec::new();
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let written = job.run(checkpoint, prepared, &mut buffers, run.progress).inspect_err(|_| {
+                next.store(jobs.len(), Ordering::Relaxed);
+            })?;
+            done.push((job.tensor.name.clone(), written));
+        }
+        Ok(done)
+    };
+    let results = thread::scope(|scope| {
+        let workers: Vec<_> = (0..run.threads.get().min(jobs.len())).map(|_| scope.spawn(work)).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect::<Result<Vec<_>, MergeError>>()
+    })?;
+    Ok(results.into_iter().flatten().collect())
+}
+
+impl Job<'_> {
+    fn run(
+        &self,
+        checkpoint: &Checkpoint,
+        prepared: &Prepared,
+        buffers: &mut Buffers,
+        progress: &dyn Progress,
+    ) -> Result<Written, MergeError> {
+        let (Some((_, first)), Some(output)) = (self.updates.first(), self.output) else {
+            return self.copy(checkpoint, buffers, progress);
+        };
+        let mut writer = Writer {
+            file: self.file,
+            offset: self.offset,
+            base: LeafHasher::new(),
+            merged: LeafHasher::new(),
+            progress,
+        };
+        let updates: Vec<_> = self.updates.iter().map(|(side, module)| update(prepared, *side, module)).collect();
+        let sums = merge_weight(checkpoint, &first.weight, &updates, output, buffers, &mut writer)?;
+        let strength = Some(Strength::of_module(&sums));
+        Ok(Written { base: writer.base.finish(), merged: writer.merged.finish(), strength })
+    }
+
+    fn copy(
+        &self,
+        checkpoint: &Checkpoint,
+        buffers: &mut Buffers,
+        progress: &dyn Progress,
+    ) -> Result<Written, MergeError> {
+        let mut hasher = LeafHasher::new();
+        let mut done = 0;
+        while done < self.tensor.bytes {
+            let length = CHUNK.min(self.tensor.bytes - done);
+            let bytes = buffers.of_length(length);
+            checkpoint.read_at(self.tensor, done, bytes)?;
+            hasher.update(bytes);
+            write_all_at(self.file, bytes, self.offset + done)?;
+            progress.advance(length);
+            done += length;
+        }
+        let leaf = hasher.finish();
+        Ok(Written { base: leaf, merged: leaf, strength: None })
+    }
+}
+
+/// A module's update, ready for its rows.
+pub(crate) fn update(prepared: &Prepared, side: SigmaSide, module: &AdaptedModule) -> Update {
+    let basis = prepared.basis(&module.weight);
+    Update::new(basis, core_matrix(side, module.scale, &module.r, &basis.sigma, &module.negated))
+}
+
+/// Hashes and writes the merged rows as they come.
+struct Writer<'a> {
+    file: &'a File,
+    offset: u64,
+    base: LeafHasher,
+    merged: LeafHasher,
+    progress: &'a dyn Progress,
+}
+
+impl Sink for Writer<'_> {
+    fn take(&mut self, base: &[u8], merged: &[u8]) -> Result<(), MergeError> {
+        self.base.update(base);
+        self.merged.update(merged);
+        write_all_at(self.file, merged, self.offset)?;
+        self.offset += merged.len() as u64;
+        self.progress.advance(base.len() as u64);
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! The merge: a base and adapters in, a checkpoint directory out, whole or not at all (spec §10).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use tlora_basis::WeightDtype;
+use tlora_checkpoint::tmd1::{TensorLeaf, root};
+use tlora_checkpoint::{
+    Checkpoint, Companions, OutputDirectory, OutputOptions, companion_files, write_all_at,
+};
+use tlora_format::{Adapter, BaseDigest, SigmaSide};
+
+use crate::bases::BasisNote;
+use crate::config::with_dtype;
+use crate::jobs::{self, Job, Written};
+use crate::layout::Layout;
+use crate::module::tensor_dtype;
+use crate::plan::AdaptedModule;
+use crate::prepare::{Prepared, Run, digest, ensure_base, plan_all, prepare};
+use crate::record::MergeRecord;
+use crate::strength::{Strength, Strengths};
+use crate::MergeError;
+
+const INDEX: &str = "model.safetensors.index.json";
+const CONFIG: &str = "config.json";
+/// The name of the merge record.
+pub const RECORD: &str = "tlora-merge.json";
+/// More than the small files of any model take: configuration, tokenizer, index, record.
+const ROOM_FOR_SMALL_FILES: u64 = 64 << 20;
+
+/// How to merge.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MergeOptions {
+    /// The type of the adapted tensors; each keeps the base's if none is given.
+    pub dtype: Option<WeightDtype>,
+    /// Replace an existing checkpoint.
+    pub force: bool,
+}
+
+/// What a merge did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merged {
+    /// The digest of the merged checkpoint.
+    pub digest: BaseDigest,
+    /// The size of the update, and how much of it the rounding kept.
+    pub strengths: Strengths,
+    /// Bases that are not quite what one expects.
+    pub notes: Vec<BasisNote>,
+    /// The files beside the weights.
+    pub companions: Companions,
+    /// What was written to `tlora-merge.json`.
+    pub record: MergeRecord,
+}
+
+/// Merges adapters into a base and writes the checkpoint `output`.
+///
+/// # Errors
+/// Nothing is written then, and what was at `output` is still there.
+pub fn merge(
+    checkpoint: &Checkpoint,
+    adapters: &[Adapter],
+    output: &Path,
+    options: &MergeOptions,
+    run: &Run<'_>,
+) -> Result<Merged, MergeError> {
+    let plans = plan_all(checkpoint, adapters, run)?;
+    let layout = Layout::new(checkpoint, plans.iter().flatten(), options.dtype)?;
+    let inputs = checkpoint.real_paths()?;
+    let bytes = layout.bytes() + ROOM_FOR_SMALL_FILES;
+    // Long before anything is written, so that nobody waits for bases only to hear that the output is taken.
+    let directory = OutputDirectory::create(output, &OutputOptions { force: options.force, inputs: &inputs, bytes })?;
+    let prepared = prepare(checkpoint, adapters, plans, run)?;
+    let written = write_shards(checkpoint, adapters, &prepared, &layout, &directory, run)?;
+    checkpoint.ensure_unchanged()?;
+    let base = root(checkpoint.tensors().values().map(|tensor| TensorLeaf::new(tensor, written[&tensor.name].base)));
+    ensure_same_base(checkpoint, adapters, &prepared, base, run)?;
+
+    let digest = layout.digest(checkpoint, |tensor| written[&tensor.name].merged);
+    let strengths = Strengths::sum(in_module_order(&prepared, &written));
+    let dtype = options.dtype.map(|dtype| tensor_dtype(dtype).name());
+    let record = MergeRecord::new(&base, adapters, dtype, &digest, &strengths);
+    let companions = write_small_files(checkpoint, &layout, options.dtype, &record, &directory)?;
+    directory.publish()?;
+    Ok(Merged { digest, strengths, notes: prepared.notes, companions, record })
+}
+
+fn write_shards(
+    checkpoint: &Checkpoint,
+    adapters: &[Adapter],
+    prepared: &Prepared,
+    layout: &Layout,
+    directory: &OutputDirectory,
+    run: &Run<'_>,
+) -> Result<BTreeMap<String, Written>, MergeError> {
+    let mut files = Vec::new();
+    for (shard, layout) in checkpoint.shards().iter().zip(&layout.shards) {
+        let file = directory.create_file(shard.name(), layout.file_len())?;
+        write_all_at(&file, layout.header(), 0)?;
+        files.push(file);
+    }
+    let mut updates = updates_by_tensor(adapters, prepared)?;
+    let jobs = checkpoint.tensors().values().map(|tensor| Job {
+        tensor,
+        file: &files[tensor.shard],
+        offset: layout.shards[tensor.shard].slots()[&tensor.name].offset,
+        output: layout.adapted.get(&tensor.name).copied(),
+        updates: updates.remove(tensor.name.as_str()).unwrap_or_default(),
+    });
+    let jobs = jobs.collect();
+    jobs::run(checkpoint, prepared, jobs, run)
+}
+
+type Updates<'a> = Vec<(SigmaSide, &'a AdaptedModule)>;
+
+/// The modules of all adapters that are the same tensor, in the order of the adapters.
+pub(crate) fn updates_by_tensor<'a>(
+    adapters: &[Adapter],
+    prepared: &'a Prepared,
+) -> Result<BTreeMap<&'a str, Updates<'a>>, MergeError> {
+    let mut updates: BTreeMap<&str, Updates<'_>> = BTreeMap::new();
+    for (adapter, modules) in adapters.iter().zip(&prepared.plans) {
+        for module in modules {
+            let of_tensor = updates.entry(&module.weight.tensor.name).or_default();
+            of_tensor.push((adapter.sigma_side, module));
+            if of_tensor.iter().any(|(_, other)| other.weight.transposed != module.weight.transposed) {
+                return Err(MergeError::Transposition(module.weight.name.clone()));
+            }
+        }
+    }
+    Ok(updates)
+}
+
+/// The base that was merged is the base that the adapters want, and the one whose bases were computed.
+fn ensure_same_base(
+    checkpoint: &Checkpoint,
+    adapters: &[Adapter],
+    prepared: &Prepared,
+    after: BaseDigest,
+    run: &Run<'_>,
+) -> Result<(), MergeError> {
+    match &prepared.digested {
+        Some(digested) if digested.digest != after => {
+            Err(MergeError::BaseChanged { before: digested.digest, after })
+        }
+        None if adapters.iter().any(|adapter| adapter.base != after) => {
+            // The bases came from the cache. Only now is it known that they are of another model.
+            let digested = digest(checkpoint, run)?;
+            ensure_base(checkpoint, adapters, &digested, run)?;
+            Err(MergeError::BaseChanged { before: digested.digest, after })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The strength of each adapted tensor once, in the module order of the first adapter that has it.
+fn in_module_order<'a>(
+    prepared: &'a Prepared,
+    written: &'a BTreeMap<String, Written>,
+) -> impl Iterator<Item = (&'a str, Strength)> {
+    let mut seen = BTreeSet::new();
+    let modules = prepared.plans.iter().flatten().filter(move |module| seen.insert(&module.weight.name));
+    modules.filter_map(|module| Some((module.weight.name.as_str(), written[&module.weight.tensor.name].strength?)))
+}
+
+fn write_small_files(
+    checkpoint: &Checkpoint,
+    layout: &Layout,
+    dtype: Option<WeightDtype>,
+    record: &MergeRecord,
+    directory: &OutputDirectory,
+) -> Result<Companions, MergeError> {
+    let companions = companion_files(checkpoint)?;
+    let changed = dtype.filter(|_| checkpoint.tensors().values().any(|tensor| layout.dtype(tensor) != tensor.dtype));
+    for file in &companions.copied {
+        match changed {
+            Some(dtype) if file.name == CONFIG => {
+                let config = with_dtype(checkpoint.config()?.members().clone(), dtype);
+                directory.write_file(CONFIG, &config)?;
+            }
+            _ => directory.copy_file(&file.path, &file.name)?,
+        }
+    }
+    if checkpoint.has_index() {
+        directory.write_file(INDEX, &layout.index(checkpoint))?;
+    }
+    directory.write_file(RECORD, &record.to_bytes()?)?;
+    Ok(companions)
+}
