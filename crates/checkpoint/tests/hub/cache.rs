@@ -139,7 +139,7 @@ fn a_revision_never_stands_for_an_incomplete_commit() {
         "HEAD",
         FIRST_SHARD,
         1,
-        crate::Fault::Status(404, "EntryNotFound"),
+        crate::wire::Fault::Status(404, "EntryNotFound"),
     );
     scene.resolve_main().unwrap_err();
     assert_eq!(scene.offline("org/tiny").unwrap(), old);

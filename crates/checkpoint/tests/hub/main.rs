@@ -1,15 +1,18 @@
 //! Hub ids against a server with the hub's shape. No test leaves this machine or reads its environment.
+#![cfg(test)]
 
+mod answers;
 mod cache;
 mod faults;
 mod server;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use server::{Fault, Hub};
+use server::Hub;
 use tempfile::TempDir;
 use tlora_checkpoint::hub::{HubError, HubId, HubOptions, HubProgress, Resolved, Token, resolve};
 
@@ -108,7 +111,7 @@ impl Scene {
     }
 
     /// Requests for the bytes of the first shard, at the storage.
-    fn shard_requests(&self) -> Vec<server::Request> {
+    fn shard_requests(&self) -> Vec<wire::Request> {
         let path = format!("/{}", server::sha256(&shard(1)));
         self.hub
             .take_requests()
@@ -125,6 +128,12 @@ fn shard(number: u32) -> Vec<u8> {
         .collect()
 }
 
+/// The end of the storage's path for the first shard.
+fn stored() -> &'static str {
+    // The faults of a server live as long as the test.
+    Box::leak(server::sha256(&shard(1)).into_boxed_str())
+}
+
 /// The files of a directory, with what is in them.
 fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs_err::read_dir(directory).unwrap().map(Result::unwrap);
@@ -136,6 +145,15 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
             )
         })
         .collect()
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs_err::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Keeps what it is told.
@@ -208,26 +226,9 @@ fn hostile_names_are_neither_asked_for_nor_written() {
             .all(|request| !request.path.contains("evil"))
     );
     assert!(!Path::new("/tmp/tlora-evil").exists());
-    let top: Vec<_> = fs_err::read_dir(scene.folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert_eq!(top, ["hub"]);
-    let model: Vec<_> = contents_names(&scene.model());
-    assert_eq!(model, ["blobs", "refs", "snapshots"]);
-    assert_eq!(
-        contents_names(&scene.options.cache),
-        [".locks", "models--org--tiny"]
-    );
-}
-
-fn contents_names(directory: &Path) -> Vec<String> {
-    let entries = fs_err::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
+    assert_eq!(names(scene.folder.path()), ["hub"]);
+    assert_eq!(names(&scene.model()), ["blobs", "refs", "snapshots"]);
+    assert_eq!(names(&scene.options.cache), [".locks", "models--org--tiny"]);
 }
 
 #[test]

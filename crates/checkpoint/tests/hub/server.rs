@@ -1,74 +1,39 @@
 //! A server with the hub's shape, and a second one in the role of the storage behind it, on two ports of this machine.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-pub const REPOSITORY: &str = "org/tiny";
+use crate::wire::{Answer, Fault, Request, read_request, take_range, write_answer};
 
-/// What a server does instead of a proper answer.
-#[derive(Clone, PartialEq)]
-pub enum Fault {
-    Status(u16, &'static str),
-    /// Announces the whole body and closes the connection after so many bytes of it.
-    CutAfter(usize),
-    /// Sends so many bytes of the body and then nothing for a second.
-    StallAfter(usize),
-    /// Announces and sends only so many bytes.
-    Short(usize),
-    /// Sends a byte more, without announcing a length.
-    Long,
-    /// Sends other bytes of the same length.
-    Corrupt,
-    IgnoreRange,
-    Redirect(&'static str),
-    /// A header in place of the proper one.
-    Header(&'static str, &'static str),
-}
-
-/// A request as it was received.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    pub on_hub: bool,
-    pub method: String,
-    pub path: String,
-    pub headers: BTreeMap<String, String>,
-}
-
-impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
-}
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const REPOSITORY: &str = "org/tiny";
 
 #[derive(Default)]
-pub struct State {
+pub(crate) struct State {
     /// Name, bytes, whether the file is in the storage behind the hub.
-    pub files: BTreeMap<String, (Vec<u8>, bool)>,
+    pub(crate) files: BTreeMap<String, (Vec<u8>, bool)>,
     /// The commit of `main`.
-    pub commit: String,
+    pub(crate) commit: String,
     /// The commit that the list of files claims, if another.
-    pub listed_commit: Option<String>,
-    pub token: Option<&'static str>,
+    pub(crate) listed_commit: Option<String>,
+    pub(crate) token: Option<&'static str>,
     /// Method, end of the path, how often, what.
-    pub faults: Vec<(&'static str, &'static str, usize, Fault)>,
-    pub requests: Vec<Request>,
+    pub(crate) faults: Vec<(&'static str, &'static str, usize, Fault)>,
+    pub(crate) requests: Vec<Request>,
     storage: String,
 }
 
 /// The two servers; their threads end with the test's process.
-pub struct Hub {
-    pub endpoint: String,
+pub(crate) struct Hub {
+    pub(crate) endpoint: String,
     state: Arc<Mutex<State>>,
 }
 
 impl Hub {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (hub, storage) = (listen(), listen());
         let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
         let endpoint = address(&hub);
@@ -83,27 +48,33 @@ impl Hub {
         Self { endpoint, state }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub fn add(&self, name: &str, bytes: impl Into<Vec<u8>>, in_storage: bool) {
+    pub(crate) fn add(&self, name: &str, bytes: impl Into<Vec<u8>>, in_storage: bool) {
         self.state()
             .files
             .insert(name.to_owned(), (bytes.into(), in_storage));
     }
 
-    pub fn fail(&self, method: &'static str, path: &'static str, times: usize, fault: Fault) {
+    pub(crate) fn fail(
+        &self,
+        method: &'static str,
+        path: &'static str,
+        times: usize,
+        fault: Fault,
+    ) {
         self.state().faults.push((method, path, times, fault));
     }
 
     /// The requests so far, which are forgotten.
-    pub fn take_requests(&self) -> Vec<Request> {
+    pub(crate) fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state().requests)
     }
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -111,7 +82,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The ETag of a file: its SHA-256 in storage, else 40 digits as of a git object.
-pub fn etag(bytes: &[u8], in_storage: bool) -> String {
+pub(crate) fn etag(bytes: &[u8], in_storage: bool) -> String {
     let hash = sha256(bytes);
     if in_storage {
         hash
@@ -134,27 +105,6 @@ fn serve(listener: TcpListener, on_hub: bool, state: &Arc<Mutex<State>>) {
     });
 }
 
-/// A proper answer, before a fault spoils it.
-struct Answer {
-    status: u16,
-    headers: BTreeMap<&'static str, String>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn new(status: u16, headers: &[(&'static str, String)], body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: headers.iter().cloned().collect(),
-            body: body.into(),
-        }
-    }
-
-    fn error(status: u16, code: &'static str) -> Self {
-        Self::new(status, &[("x-error-code", code.to_owned())], code)
-    }
-}
-
 fn answer(mut stream: TcpStream, on_hub: bool, state: &Mutex<State>) {
     let Some(request) = read_request(&stream, on_hub) else {
         return;
@@ -174,102 +124,17 @@ fn answer(mut stream: TcpStream, on_hub: bool, state: &Mutex<State>) {
         request.header("range"),
         answer.status,
         request.method.as_str(),
-    ) {
-        if fault != Some(Fault::IgnoreRange) {
-            take_range(&mut answer, range);
-        }
+    ) && fault != Some(Fault::IgnoreRange)
+    {
+        take_range(&mut answer, range);
     }
     // The client may have hung up, which is its right.
-    let _ = write_answer(&mut stream, &request, answer, fault);
-}
-
-fn read_request(stream: &TcpStream, on_hub: bool) -> Option<Request> {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let first = lines.next()?;
-    let mut words = first.split(' ').map(str::to_owned);
-    let (method, path) = (words.next()?, words.next()?);
-    let headers = lines
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| {
-            line.split_once(": ")
-                .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-        })
-        .collect();
-    Some(Request {
-        on_hub,
-        method,
-        path,
-        headers,
-    })
-}
-
-fn take_range(answer: &mut Answer, range: &str) {
-    let start: usize = range
-        .strip_prefix("bytes=")
-        .unwrap()
-        .strip_suffix('-')
-        .unwrap()
-        .parse()
-        .unwrap();
-    let size = answer.body.len();
-    if start >= size {
-        *answer = Answer::new(416, &[("content-range", format!("bytes */{size}"))], "");
-        return;
-    }
-    answer.status = 206;
-    answer.headers.insert(
-        "content-range",
-        format!("bytes {start}-{}/{size}", size - 1),
-    );
-    answer.body.drain(..start);
-}
-
-fn write_answer(
-    stream: &mut TcpStream,
-    request: &Request,
-    mut answer: Answer,
-    fault: Option<Fault>,
-) -> std::io::Result<()> {
-    match &fault {
-        Some(Fault::Status(status, code)) => answer = Answer::error(*status, code),
-        Some(Fault::Redirect(to)) => {
-            answer = Answer::new(302, &[("location", (*to).to_owned())], "")
-        }
-        Some(Fault::Header(name, value)) => drop(answer.headers.insert(name, (*value).to_owned())),
-        Some(Fault::Corrupt) => answer.body.iter_mut().for_each(|byte| *byte ^= 1),
-        Some(Fault::Short(length)) => answer.body.truncate(*length),
-        Some(Fault::Long) => answer.body.push(0),
-        _ => {}
-    }
-    write!(
-        stream,
-        "HTTP/1.1 {} X\r\nconnection: close\r\n",
-        answer.status
-    )?;
-    if fault != Some(Fault::Long) {
-        write!(stream, "content-length: {}\r\n", answer.body.len())?;
-    }
-    for (name, value) in &answer.headers {
-        write!(stream, "{name}: {value}\r\n")?;
-    }
-    stream.write_all(b"\r\n")?;
-    if request.method == "HEAD" {
-        return Ok(());
-    }
-    match fault {
-        Some(Fault::CutAfter(length)) => stream.write_all(&answer.body[..length]),
-        Some(Fault::StallAfter(length)) => {
-            stream.write_all(&answer.body[..length])?;
-            std::thread::sleep(Duration::from_secs(1));
-            Ok(())
-        }
-        _ => stream.write_all(&answer.body),
-    }
+    drop(write_answer(&mut stream, &request, answer, fault));
 }
 
 impl State {
     fn take_fault(&mut self, request: &Request) -> Option<Fault> {
-        let path = request.path.split('?').next().unwrap();
+        let path = request.plain_path();
         let fits = |(method, end, left, _): &&mut (&str, &str, usize, Fault)| {
             *left > 0 && request.method == *method && path.ends_with(*end)
         };
@@ -279,7 +144,7 @@ impl State {
     }
 
     fn hub_answer(&self, request: &Request) -> Answer {
-        let path = request.path.split('?').next().unwrap();
+        let path = request.plain_path();
         let wanted = self.token.map(|token| format!("Bearer {token}"));
         if wanted.is_some() && wanted.as_deref() != request.header("authorization") {
             return Answer::error(401, "GatedRepo");
@@ -362,12 +227,7 @@ impl State {
     }
 
     fn storage_answer(&self, request: &Request) -> Answer {
-        let hash = request
-            .path
-            .trim_start_matches('/')
-            .split('?')
-            .next()
-            .unwrap();
+        let hash = request.plain_path().trim_start_matches('/');
         if request.header("authorization").is_some() {
             return Answer::error(400, "TwoWaysToAuthorize");
         }
