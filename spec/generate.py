@@ -13,8 +13,9 @@ SPEC = Path(__file__).resolve().parent
 sys.path[:0] = [str(SPEC / "reference"), str(SPEC / "cases")]
 
 import adapter  # noqa: E402  (the path comes first)
+import exact  # noqa: E402
 
-DIRECTORIES = {"adapter": adapter}
+DIRECTORIES = {"adapter": adapter, "exact": exact}
 
 
 def generated():
