@@ -89,7 +89,7 @@ pub fn companion_files(checkpoint: &Checkpoint) -> Result<Companions, Checkpoint
 }
 
 /// Why a file of that name stays behind, if it does.
-fn reason(name: &str) -> Option<LeftOut> {
+pub(crate) fn reason(name: &str) -> Option<LeftOut> {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension {
         "py" | "pyc" | "so" | "sh" | "bin" | "pt" | "pth" | "pkl" | "pickle" | "ckpt" => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::id::HubId;
+use crate::error::IndexError;
 
 /// Why a model could not be had from the hub or the cache. URLs are shown without their query, which may be signed.
 #[derive(Debug, thiserror::Error)]
@@ -108,10 +109,10 @@ pub enum HubError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: serde_json::Error,
+        source: Box<IndexError>,
     },
-    /// The index names a shard that is not the name of a safetensors file beside it.
-    #[error("{} names the shard {shard:?}, which is not the name of a safetensors file beside it", path.display())]
+    /// The index names a shard that is in the same directory but not a safetensors file.
+    #[error("{} names the shard {shard:?}, which is not a safetensors file", path.display())]
     ShardName {
         /// The index.
         path: PathBuf,

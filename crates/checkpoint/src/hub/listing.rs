@@ -9,31 +9,11 @@ use serde::Deserialize;
 use super::client::Client;
 use super::error::HubError;
 use super::id::{is_commit, is_lower_hex};
+use crate::companions::reason;
+use crate::index::Index;
 
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const SINGLE: &str = "model.safetensors";
-pub(super) const INDEX: &str = "model.safetensors.index.json";
-
-/// What is fetched beside the config and the weights if it is there. A name from the server is only ever compared with
-/// these, so it cannot choose a path.
-const BESIDE: [&str; 16] = [
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "generation_config.json",
-    "merges.txt",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "sentencepiece.bpe.model",
-    "special_tokens_map.json",
-    "spiece.model",
-    "tekken.json",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "vocab.json",
-    "vocab.txt",
-];
 
 const MAX_LISTING: u64 = 64 << 20;
 const MAX_INDEX: u64 = 100_000_000;
@@ -109,11 +89,10 @@ impl Listing {
         self.files.get(name)
     }
 
-    /// The files that are wanted beside the config and the weights.
-    pub(super) fn beside(&self) -> impl Iterator<Item = &'static str> {
-        BESIDE
-            .into_iter()
-            .filter(|name| self.files.contains_key(*name))
+    /// The files that are wanted beside the config and the weights: what a merged checkpoint needs too.
+    pub(super) fn beside(&self) -> impl Iterator<Item = &str> {
+        let names = self.files.keys().map(String::as_str);
+        names.filter(|name| *name != CONFIG && is_plain(name) && reason(name).is_none())
     }
 }
 
@@ -131,31 +110,35 @@ impl Listed {
 
 /// The shards that an index file names, as plain names of safetensors files.
 pub(super) fn shards(path: &Path) -> Result<BTreeSet<String>, HubError> {
-    #[derive(Deserialize)]
-    struct IndexJson {
-        weight_map: BTreeMap<String, String>,
-    }
-    let file = fs_err::File::open(path)?;
-    let index: IndexJson = serde_json::from_reader(std::io::BufReader::new(file.take(MAX_INDEX)))
-        .map_err(|source| HubError::Index {
-        path: path.to_path_buf(),
-        source,
+    let mut json = Vec::new();
+    fs_err::File::open(path)?
+        .take(MAX_INDEX)
+        .read_to_end(&mut json)?;
+    let path = || path.to_path_buf();
+    let index = Index::parse(&json).map_err(|source| HubError::Index {
+        path: path(),
+        source: Box::new(source),
     })?;
-    let shards: BTreeSet<String> = index.weight_map.into_values().collect();
-    match shards.iter().find(|shard| !is_shard_name(shard)) {
+    match index
+        .shards()
+        .into_iter()
+        .find(|shard| !is_shard_name(shard))
+    {
         Some(shard) => Err(HubError::ShardName {
-            path: path.to_path_buf(),
-            shard: shard.clone(),
+            path: path(),
+            shard: shard.to_owned(),
         }),
-        None => Ok(shards),
+        None => Ok(index.shards().into_iter().map(str::to_owned).collect()),
     }
 }
 
 fn is_shard_name(name: &str) -> bool {
-    name.len() <= 255
-        && name
-            .strip_suffix(".safetensors")
-            .is_some_and(|stem| !stem.is_empty())
+    is_plain(name) && name.ends_with(".safetensors")
+}
+
+/// Whether a name from the server stands for a file in the directory itself, on every system.
+fn is_plain(name: &str) -> bool {
+    (1..=255).contains(&name.len())
         && !name.starts_with('.')
         && !name
             .chars()
@@ -199,6 +182,9 @@ mod tests {
             "../evil",
             "/etc/passwd",
             "onnx/tokenizer.json",
+            "tokenizer/../../evil.json",
+            "tokenizer\\..\\evil.json",
+            "tokenizer\0.json",
             "README.md",
         ];
         assert_eq!(

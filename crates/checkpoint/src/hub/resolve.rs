@@ -7,10 +7,11 @@ use super::client::Client;
 use super::download::Wanted;
 use super::error::HubError;
 use super::id::{HubId, is_commit};
-use super::listing::{CONFIG, INDEX, Listed, Listing, SINGLE, shards};
+use super::listing::{CONFIG, Listed, Listing, SINGLE, shards};
 use super::options::HubOptions;
 use super::progress::HubProgress;
 use super::retry::Backoff;
+use crate::checkpoint::INDEX;
 
 /// A model that is on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

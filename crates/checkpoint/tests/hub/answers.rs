@@ -1,5 +1,6 @@
 //! Answers that are not to be trusted: nothing of them is kept or followed.
 
+use tlora_checkpoint::IndexError;
 use tlora_checkpoint::hub::{HubError, HubId, HubOptions, resolve};
 
 use crate::server::{COMMIT, sha256};
@@ -92,25 +93,24 @@ fn shards_that_an_index_places_elsewhere_are_refused() {
         "/tmp/evil.safetensors",
         "a/b.safetensors",
         "modeling.py",
+        ".evil.safetensors",
     ] {
         let scene = Scene::sharded();
-        scene.hub.add(
-            "model.safetensors.index.json",
-            format!(r#"{{"weight_map":{{"a":"{shard}"}}}}"#),
-            false,
-        );
+        let index = format!(r#"{{"weight_map":{{"a":"{shard}"}}}}"#);
+        scene.hub.add("model.safetensors.index.json", index, false);
         let error = scene.resolve_main().unwrap_err();
-        assert!(
-            matches!(&error, HubError::ShardName { shard: found, .. } if found == shard),
-            "{error:?}"
-        );
-        assert!(
-            scene
-                .hub
-                .take_requests()
-                .iter()
-                .all(|request| !request.path.contains("evil"))
-        );
+        let named = match &error {
+            HubError::ShardName { shard, .. } => shard,
+            HubError::Index { source, .. } => match source.as_ref() {
+                IndexError::ShardName(shard) => shard,
+                _ => panic!("{error:?}"),
+            },
+            _ => panic!("{error:?}"),
+        };
+        assert_eq!(named, shard);
+        let asked = |path: &str| path.contains("evil") || path.contains(".py");
+        let requests = scene.hub.take_requests();
+        assert!(requests.iter().all(|request| !asked(&request.path)));
     }
 }
 
