@@ -7,6 +7,9 @@ use crate::kernels::{Isa, slot};
 /// 2⁻⁴⁰: a column that shrinks by more has vanished.
 pub(crate) const VANISHED: f64 = 9.094_947_017_729_282e-13;
 
+/// 2⁻⁴: a column that shrinks by more is orthogonalised again.
+const CANCELLED: f64 = 0.0625;
+
 /// Makes columns orthonormal, and replaces those that vanish by fresh start columns.
 #[derive(Debug)]
 pub(crate) struct Orthonormaliser {
@@ -45,26 +48,27 @@ impl Orthonormaliser {
     }
 
     fn finish(&mut self, q: &Columns, before: &[f64], column: &mut [f64], norm: f64) {
-        if self.normalise(before, column, norm) {
+        if self.normalise(q, before, column, norm) {
             return;
         }
         self.start(column);
         let norm = self.norm(column);
         self.project(q.all(), column);
-        if !self.normalise(before, column, norm) {
+        if !self.normalise(q, before, column, norm) {
             column.fill(0.0);
         }
     }
 
-    /// Steps a and b of `finish`; false if the column has vanished.
-    fn normalise(&self, before: &[f64], column: &mut [f64], norm: f64) -> bool {
-        for _ in 0..2 {
-            for earlier in before.chunks_exact(column.len()) {
-                let h = self.isa.dot(earlier, column);
-                self.isa.subtract(earlier, &[h], column);
-            }
+    /// Steps a and b of `finish`; false if the column has vanished. `norm` is what it had before it was projected.
+    fn normalise(&self, q: &Columns, before: &[f64], column: &mut [f64], norm: f64) -> bool {
+        self.project_block(before, column);
+        let mut remaining = self.norm(column);
+        if remaining > norm * VANISHED && remaining <= norm * CANCELLED {
+            // The other new columns are orthogonal to Q only to 41 bits, which is much of what is left here.
+            self.project(q.all(), column);
+            self.project_block(before, column);
+            remaining = self.norm(column);
         }
-        let remaining = self.norm(column);
         if remaining > norm * VANISHED {
             column.iter_mut().for_each(|x| *x = rnd(*x / remaining));
             return true;
@@ -72,6 +76,17 @@ impl Orthonormaliser {
         false
     }
 
+    /// Removes the earlier new columns, one after the other, twice.
+    fn project_block(&self, before: &[f64], column: &mut [f64]) {
+        for _ in 0..2 {
+            for earlier in before.chunks_exact(column.len()) {
+                let h = self.isa.dot(earlier, column);
+                self.isa.subtract(earlier, &[h], column);
+            }
+        }
+    }
+
+    /// Removes the basis columns, all from the same x, twice.
     fn project(&self, q: &[f64], x: &mut [f64]) {
         for _ in 0..2 {
             let h: Vec<f64> = q.chunks_exact(x.len()).map(|q| self.isa.dot(q, x)).collect();
