@@ -86,8 +86,8 @@ impl Adapter {
     /// # Errors
     /// If a list has the wrong length, or a rule of the format is broken.
     pub fn new(mut fields: AdapterFields) -> Result<Self, InvalidAdapter> {
-        crate::canonical::canonicalize(&mut fields);
         crate::fit::check(&fields)?;
+        crate::canonical::canonicalize(&mut fields);
         // One set of rules, the reader's: what it takes, and takes for the same adapter, is valid.
         let read_back = crate::parse::fields(&crate::write::bytes(&fields))?;
         if read_back == fields {

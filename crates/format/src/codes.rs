@@ -1,6 +1,8 @@
 //! The numbers that stand for the variants in a file: one list a type, for reader, writer and layout.
 
-use crate::{Precision, Rounding, SeedRule, SigmaSide, TextKey};
+use std::fmt;
+
+use crate::{BasisKind, Precision, ProjectionKind, Rounding, SeedRule, SigmaSide, TextKey, Tying};
 
 /// A type whose variants are stored as consecutive numbers from `FIRST`.
 pub(crate) trait Code: Copy + PartialEq + 'static {
@@ -128,4 +130,61 @@ impl Code for TyingCode {
         (Self::Structured, "structured"),
         (Self::Explicit, "explicit map"),
     ];
+}
+
+impl BasisKind {
+    /// The variant without its values.
+    pub(crate) const fn which(&self) -> BasisCode {
+        match self {
+            Self::Exact => BasisCode::Exact,
+            Self::Rsvd { .. } => BasisCode::Rsvd,
+            Self::Explicit { .. } => BasisCode::Explicit,
+        }
+    }
+}
+
+impl ProjectionKind {
+    /// The variant without its values.
+    pub(crate) const fn which(&self) -> ProjectionCode {
+        match self {
+            Self::Native { .. } => ProjectionCode::Native,
+            Self::Torch { .. } => ProjectionCode::Torch,
+            Self::Standard => ProjectionCode::Standard,
+            Self::Explicit { .. } => ProjectionCode::Explicit,
+        }
+    }
+}
+
+impl Tying {
+    /// The variant without its values.
+    pub(crate) const fn which(&self) -> TyingCode {
+        match self {
+            Self::Tiled => TyingCode::Tiled,
+            Self::Structured => TyingCode::Structured,
+            Self::Explicit(_) => TyingCode::Explicit,
+        }
+    }
+}
+
+/// Shows a variant by the specification's word.
+macro_rules! display_word {
+    ($($shown:ty: $word:expr),+ $(,)?) => {$(
+        impl fmt::Display for $shown {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let word: fn(&Self) -> &'static str = $word;
+                f.pad(word(self))
+            }
+        }
+    )+};
+}
+
+display_word! {
+    Precision: |variant| variant.word(),
+    SigmaSide: |variant| variant.word(),
+    Rounding: |variant| variant.word(),
+    SeedRule: |variant| variant.word(),
+    TextKey: |variant| variant.word(),
+    BasisKind: |kind| kind.which().word(),
+    ProjectionKind: |kind| kind.which().word(),
+    Tying: |tying| tying.which().word(),
 }

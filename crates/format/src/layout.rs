@@ -1,6 +1,6 @@
 //! What each byte of a file means, for people: `tlora inspect --bytes`.
 
-use crate::codes::{Code, ProjectionCode};
+use crate::codes::{BasisCode, Code, ProjectionCode};
 use crate::cursor::Cursor;
 use crate::header::{self, CHECKSUM_LENGTH, Header, Opened};
 use crate::section::{self, Section};
@@ -81,21 +81,17 @@ fn header_fields(fields: &mut Fields, header: &Header) {
     fields.push(1, "flags", "none");
     fields.push(1, "precision of v", header.precision.word());
     fields.push(1, "rank", header.rank);
-    fields.push(1, "sigma side", header.sigma_side.word());
+    let rebuilt = header.basis != BasisCode::Explicit;
+    fields.push(1, "sigma side", if_used(rebuilt, header.sigma_side));
     fields.push(1, "basis kind", header.basis.word());
-    fields.push(1, "basis rounding", header.basis_rounding.word());
+    fields.push(1, "basis rounding", if_used(rebuilt, header.basis_rounding));
     fields.push(1, "projection kind", header.projection.word());
     let torch = header.projection == ProjectionCode::Torch;
-    let if_used = |used: bool, word: String| if used { word } else { "not used".to_owned() };
-    fields.push(
-        1,
-        "projection seed rule",
-        if_used(torch, header.seed_rule.word().to_owned()),
-    );
+    fields.push(1, "projection seed rule", if_used(torch, header.seed_rule));
     fields.push(
         1,
         "projection rounding",
-        if_used(torch, header.projection_rounding.word().to_owned()),
+        if_used(torch, header.projection_rounding),
     );
     fields.push(1, "tying scheme", header.tying.word());
     fields.push(1, "target set", target_set(header.target_set));
@@ -103,20 +99,20 @@ fn header_fields(fields: &mut Fields, header: &Header) {
     fields.push(2, "u", header.u);
     fields.push(4, "number of modules", header.modules);
     fields.push(4, "number of groups", header.groups);
-    fields.push(
-        4,
-        "n_tie",
-        if_used(header.n_tie != 0, header.n_tie.to_string()),
-    );
+    fields.push(4, "n_tie", if_used(header.n_tie != 0, header.n_tie));
     fields.push(4, "scale", header.scale);
     let seeded = torch || header.projection == ProjectionCode::Native;
-    fields.push(
-        8,
-        "projection seed",
-        if_used(seeded, header.seed.to_string()),
-    );
+    fields.push(8, "projection seed", if_used(seeded, header.seed));
     fields.push(32, "base digest", header.base);
     fields.push(8, "basis check", hex(&header.basis_check));
+}
+
+fn if_used(used: bool, value: impl ToString) -> String {
+    if used {
+        value.to_string()
+    } else {
+        "not used".to_owned()
+    }
 }
 
 fn target_set(mask: u8) -> String {

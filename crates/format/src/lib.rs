@@ -1,7 +1,7 @@
 //! The `.tlora` file: bytes to and from an [`Adapter`], as `spec/tlora.md` §1-§4 defines it.
 //!
 //! [`Adapter::parse`] and [`Adapter::to_bytes`] are each other's inverse: there is one byte string for each adapter.
-//! [`Adapter::new`] builds one from [`AdapterFields`]. [`groups`] says which module is in which group, [`layout`] what
+//! [`Adapter::new`] builds one from [`AdapterFields`]. [`groups`] says which module is in which group, [`layout()`] what
 //! each byte of a file means.
 #![forbid(unsafe_code)]
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]

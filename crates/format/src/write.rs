@@ -1,7 +1,7 @@
 //! From fields to bytes. Total: whether the result is a file that says the same is [`crate::Adapter::new`]'s question,
 //! which asks `fit` before and the reader after.
 
-use crate::codes::{BasisCode, Code, ProjectionCode, TyingCode};
+use crate::codes::Code;
 use crate::header::{MAGIC, checksum};
 use crate::{AdapterFields, BasisKind, ProjectionKind, Rounding, SeedRule, Tying};
 use crate::{explicit, modules, section, targets, text, values};
@@ -25,22 +25,7 @@ pub(crate) fn bytes(fields: &AdapterFields) -> Vec<u8> {
 }
 
 fn header(fields: &AdapterFields, sections: usize) -> Vec<u8> {
-    let basis = match fields.basis {
-        BasisKind::Exact => BasisCode::Exact,
-        BasisKind::Rsvd { .. } => BasisCode::Rsvd,
-        BasisKind::Explicit { .. } => BasisCode::Explicit,
-    };
-    let tying = match fields.tying {
-        Tying::Tiled => TyingCode::Tiled,
-        Tying::Structured => TyingCode::Structured,
-        Tying::Explicit(_) => TyingCode::Explicit,
-    };
-    let Projection {
-        kind,
-        seed,
-        rule,
-        rounding,
-    } = projection(&fields.projection);
+    let (seed, rule, rounding) = projection(&fields.projection);
     let mut out = MAGIC.to_vec();
     out.extend([
         1,
@@ -49,14 +34,14 @@ fn header(fields: &AdapterFields, sections: usize) -> Vec<u8> {
         fields.precision.code(),
         fields.rank,
         fields.sigma_side.code(),
-        basis.code(),
+        fields.basis.which().code(),
     ]);
     out.extend([
         fields.basis_rounding.code(),
-        kind.code(),
+        fields.projection.which().code(),
         rule.code(),
         rounding.code(),
-        tying.code(),
+        fields.tying.which().code(),
     ]);
     out.extend([
         fields.targets.mask(),
@@ -73,45 +58,18 @@ fn header(fields: &AdapterFields, sections: usize) -> Vec<u8> {
     out
 }
 
-/// The header's fields about the projection; those that the kind does not use are 0.
-struct Projection {
-    kind: ProjectionCode,
-    seed: u64,
-    rule: SeedRule,
-    rounding: Rounding,
-}
-
-const fn projection(projection: &ProjectionKind) -> Projection {
-    let (kind, seed, rule, rounding) = match *projection {
-        ProjectionKind::Native { seed } => (
-            ProjectionCode::Native,
-            seed,
-            SeedRule::PerModule,
-            Rounding::None,
-        ),
+/// Seed, seed rule and rounding; those that the kind does not use are 0 in the file.
+const fn projection(projection: &ProjectionKind) -> (u64, SeedRule, Rounding) {
+    match *projection {
+        ProjectionKind::Native { seed } => (seed, SeedRule::PerModule, Rounding::None),
         ProjectionKind::Torch {
             seed,
             seed_rule,
             rounding,
-        } => (ProjectionCode::Torch, seed, seed_rule, rounding),
-        ProjectionKind::Standard => (
-            ProjectionCode::Standard,
-            0,
-            SeedRule::PerModule,
-            Rounding::None,
-        ),
-        ProjectionKind::Explicit { .. } => (
-            ProjectionCode::Explicit,
-            0,
-            SeedRule::PerModule,
-            Rounding::None,
-        ),
-    };
-    Projection {
-        kind,
-        seed,
-        rule,
-        rounding,
+        } => (seed, seed_rule, rounding),
+        ProjectionKind::Standard | ProjectionKind::Explicit { .. } => {
+            (0, SeedRule::PerModule, Rounding::None)
+        }
     }
 }
 

@@ -116,6 +116,6 @@ fn same(what: &str, wanted: &str, found: &str) -> Result<(), String> {
     if wanted == found {
         Ok(())
     } else {
-        Err(format!("{what} is {found}; expected {wanted}").into())
+        Err(format!("{what} is {found}; expected {wanted}"))
     }
 }

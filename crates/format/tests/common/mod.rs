@@ -1,4 +1,5 @@
 //! What the tests of this crate share.
+#![allow(clippy::expect_used, reason = "a test that cannot go on stops")]
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(unreachable_pub, reason = "a module of a test has no outside")]
 #![allow(
