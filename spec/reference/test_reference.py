@@ -1,0 +1,205 @@
+"""Tests of the reference implementation, and of every vector against it: `python3 -m unittest` in this directory."""
+
+import struct
+import sys
+import unittest
+from pathlib import Path
+
+SPEC = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(SPEC / "reference"), str(SPEC / "cases")]
+
+import basis  # noqa: E402
+import digest  # noqa: E402
+import projection  # noqa: E402
+import tlora_read  # noqa: E402
+from adapter_file import build  # noqa: E402
+from blake3 import blake3, derive_key  # noqa: E402
+from exact_basis import cases  # noqa: E402
+from floats import decode, encode  # noqa: E402
+from vector import unpack  # noqa: E402
+
+try:
+    import basis_numpy
+except ImportError:
+    basis_numpy = None
+
+OFFICIAL_CONTEXT = "BLAKE3 2019-12-27 16:29:52 test vectors context"
+# Length of the official test input, first 32 bytes of hash, first 32 bytes of derive_key.
+OFFICIAL = (
+    (0, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+     "2cc39783c223154fea8dfb7c1b1660f2ac2dcbd1c1de8277b0b0dd39b7e50d7d"),
+    (1, "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213",
+     "b3e2e340a117a499c6cf2398a19ee0d29cca2bb7404c73063382693bf66cb06c"),
+    (1024, "42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7",
+     "7356cd7720d5b66b6d0697eb3177d9f8d73a4a5c5e968896eb6a6896843027066c23b601d3ddfb39"[:64]),
+    (1025, "d00278ae47eb27b34faecf67b4fe263f82d5412916c1ffd97c8cb7fb814b8444",
+     "effaa245f065fbf82ac186839a249707c3bddf6d3fdda22d1b95a3c970379bcb"),
+    (5121, "628bd2cb2004694adaab7bbd778a25df25c47b9d4155a55f8fbd79f2fe154cff",
+     "b07f01e518e702f7ccb44a267e9e112d403a7b3f4883a47ffbed4b48339b3c34"),
+)
+
+
+def vectors(directory):
+    for path in sorted((SPEC / "vectors" / directory).iterdir()):
+        yield path.name, *unpack(path.read_bytes())
+
+
+class Blake3(unittest.TestCase):
+    def test_gives_the_official_values(self):
+        for length, hashed, derived in OFFICIAL:
+            data = bytes(i % 251 for i in range(length))
+            self.assertEqual(blake3(data).hex(), hashed)
+            self.assertEqual(derive_key(OFFICIAL_CONTEXT, data).hex(), derived)
+
+    def test_extended_output_begins_with_the_hash(self):
+        self.assertEqual(blake3(b"x", 200)[:32], blake3(b"x"))
+        self.assertEqual(derive_key("c", b"x", 200)[:64], derive_key("c", b"x", 64))
+
+
+class Floats(unittest.TestCase):
+    def test_every_finite_pattern_of_16_bits_survives(self):
+        for dtype, infinity in (("bf16", 0x7F80), ("f16", 0x7C00)):
+            for bits in range(1 << 16):
+                if bits & infinity != infinity:
+                    self.assertEqual(encode(dtype, decode(dtype, bits)), bits)
+
+    def test_rounds_like_the_struct_module(self):
+        for i in range(20_000):
+            x = struct.unpack("<d", struct.pack("<Q", basis.splitmix(i)))[0] if i % 2 else basis.splitmix(i) * 2.0**-90
+            for dtype, code, size in (("f16", "e", 2), ("f32", "f", 4)):
+                try:
+                    wanted = int.from_bytes(struct.pack("<" + code, x), "little")
+                except OverflowError:
+                    wanted = None
+                if x == x and abs(x) != float("inf"):
+                    self.assertEqual(encode(dtype, x), wanted, (x, dtype, size))
+
+
+class Adapters(unittest.TestCase):
+    def test_every_vector_is_judged_as_it_says(self):
+        for name, headers, data in vectors("adapter"):
+            with self.subTest(name):
+                try:
+                    adapter = tlora_read.parse(data)
+                except tlora_read.Reject as reject:
+                    self.assertEqual((reject.failure, reject.rule), (headers["expect"], headers["rule"]))
+                    continue
+                self.assertEqual(headers["expect"], "ok")
+                for key, value in tlora_read.facts(adapter).items():
+                    if headers[key] != "long":
+                        self.assertEqual(str(value), headers[key], key)
+
+    def test_every_rule_has_a_vector(self):
+        rules = {headers["rule"] for _, headers, _ in vectors("adapter") if "rule" in headers}
+        self.assertEqual(rules, {f"R{i}" for i in range(1, 35)})
+
+    def test_every_truncation_and_every_flipped_bit_is_rejected(self):
+        data = build()
+        self.assertEqual(len(data), 122)
+        broken = [data[:length] for length in range(len(data))]
+        for bit in range(8 * len(data)):
+            changed = bytearray(data)
+            changed[bit // 8] ^= 1 << bit % 8
+            broken.append(bytes(changed))
+        for case in broken:
+            self.assertRaises(tlora_read.Reject, tlora_read.parse, case)
+
+
+class Checkpoints(unittest.TestCase):
+    def test_every_vector_is_judged_as_it_says(self):
+        for name, headers, data in vectors("checkpoint"):
+            with self.subTest(name):
+                try:
+                    tensors = digest.parse(data)
+                except tlora_read.Reject as reject:
+                    self.assertEqual((reject.failure, reject.rule), (headers["expect"], headers.get("rule")))
+                    continue
+                self.assertEqual(headers["expect"], "ok")
+                self.assertEqual(digest.tmd1(tensors), headers["tmd1"])
+                self.assertEqual(len(tensors), int(headers["tensors"]))
+                self.assertEqual(sum(len(tensor.data) for tensor in tensors), int(headers["size"]))
+
+    def test_every_rule_has_a_vector(self):
+        rules = {headers["rule"] for _, headers, _ in vectors("checkpoint") if "rule" in headers}
+        self.assertEqual(rules, {f"C{i}" for i in range(1, 9)})
+
+    def test_digest_depends_on_content_only(self):
+        digests = {name: headers["tmd1"] for name, headers, _ in vectors("checkpoint") if headers["expect"] == "ok"}
+        for name in digests:
+            if name.startswith("pair_") and name != "pair_swapped_names":
+                self.assertEqual(digests[name], digests["pair"], name)
+        self.assertNotEqual(digests["pair_swapped_names"], digests["pair"])
+        self.assertEqual(digests["name_escaped_letter"], digests["one_byte_name"])
+        for other in ("eight_dimensions", "other_name", "dtype_i8_ok"):
+            self.assertNotEqual(digests[other], digests["reshaped"], other)
+
+
+class Bases(unittest.TestCase):
+    def test_columns_are_singular_vectors(self):
+        for case in cases():
+            if case.m * case.n > 2000:
+                continue
+            with self.subTest(case.name):
+                weights = basis.weight_matrix(case.dtype, case.m, case.n, case.data)
+                try:
+                    found = basis.basis(weights, case.rank)
+                except basis.NoBasis:
+                    continue
+                check_singular_vectors(self, weights, found)
+
+    def test_bf16_and_its_upcast_have_one_basis(self):
+        found = {name: headers["fingerprint"] for name, headers, _ in vectors("exact") if "upcast" in name}
+        self.assertEqual(len(found), 2)
+        self.assertEqual(len(set(found.values())), 1)
+
+    @unittest.skipIf(basis_numpy is None, "NumPy is not installed")
+    def test_numpy_has_the_same_bits(self):
+        for case in cases():
+            if case.m * case.n > 3000:
+                continue
+            with self.subTest(case.name):
+                literal = attempt(basis.basis, basis.weight_matrix(case.dtype, case.m, case.n, case.data), case.rank)
+                fast = attempt(basis_numpy.basis, basis_numpy.Weights(case.dtype, case.m, case.n, case.data), case.rank)
+                self.assertEqual(literal, fast)
+
+
+def attempt(function, weights, rank):
+    try:
+        found = function(weights, rank)
+    except basis.NoBasis as error:
+        return str(error)
+    return found.passes, found.fingerprint()
+
+
+def check_singular_vectors(test, weights, found):
+    """WᵀW v = σ² v and orthonormal columns, by fractions of the largest σ²; no other code of the basis is used."""
+    rows = [[sum(terms) for terms in row] for row in weights]
+    largest = max((abs(w) for row in rows for w in row), default=0.0) or 1.0
+    rows = [[w / largest for w in row] for row in rows]
+    scale = (found.sigma[0] / largest) ** 2 or 1.0
+    for c, (sigma, v) in enumerate(zip(found.sigma, found.v)):
+        y = [sum(w * x for w, x in zip(row, v)) for row in rows]
+        for j, x in enumerate(v):
+            z = sum(row[j] * value for row, value in zip(rows, y))
+            test.assertAlmostEqual(z / scale, (sigma / largest) ** 2 / scale * x, delta=3e-10)
+        for other in found.v[:c + 1]:
+            wanted = float(other is v and sigma > 0.0)
+            test.assertAlmostEqual(sum(a * b for a, b in zip(v, other)), wanted, delta=1e-10)
+        if sigma > 0.0:
+            test.assertGreater(max(v, key=abs), 0.0)
+
+
+class Projections(unittest.TestCase):
+    def test_native_entries_have_variance_one_over_rank(self):
+        p = projection.native("m", 1, 64, 8)
+        values = [x for matrix in p for row in matrix for x in row]
+        self.assertAlmostEqual(sum(values) / len(values), 0.0, delta=0.02)
+        self.assertAlmostEqual(sum(x * x for x in values) / len(values), 1 / 8, delta=0.01)
+
+    def test_standard_spans_all_entries_once(self):
+        total = projection.mix([1.0] * 9, projection.standard(3, 3), 3)
+        self.assertEqual(total, [[1.0] * 3] * 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
