@@ -191,7 +191,7 @@ pub(crate) struct CacheOptions {
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct RunOptions {
     /// Threads to use (default: one per processor); the result does not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -278,12 +278,30 @@ pub(crate) struct ManOptions {
     pub(crate) output: Option<PathBuf>,
 }
 
+impl CacheOptions {
+    /// Without a cache.
+    pub(crate) const fn none() -> Self {
+        Self { no_cache: true, cache_dir: None }
+    }
+}
+
 /// A floating-point type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DtypeOption {
     F32,
     Bf16,
     F16,
+}
+
+impl DtypeOption {
+    /// The word on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
 }
 
 /// See `SigmaSide`.

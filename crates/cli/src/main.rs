@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod failure;
 mod progress;
+mod table;
 mod terminal;
 
 use std::process::ExitCode;

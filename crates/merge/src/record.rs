@@ -115,9 +115,14 @@ impl MergeRecord {
     }
 }
 
+/// The digest that identifies an adapter: BLAKE3 of its file, in hexadecimal digits.
+#[must_use]
+pub fn file_digest(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
 impl AdapterRecord {
     fn of(adapter: &Adapter) -> Self {
-        let blake3 = blake3::hash(&adapter.to_bytes()).to_hex().to_string();
-        Self { blake3, name: adapter.text.get(&TextKey::Name).cloned() }
+        Self { blake3: file_digest(&adapter.to_bytes()), name: adapter.text.get(&TextKey::Name).cloned() }
     }
 }

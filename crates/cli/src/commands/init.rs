@@ -33,11 +33,20 @@ pub(crate) fn run(options: &InitOptions) -> Result<Exit, Failure> {
     let bytes = created.adapter.to_bytes();
     write_file_atomically(&options.output, &bytes, options.force).map_err(output)?;
     if !options.run.quiet {
-        let (modules, groups, u) = (created.adapter.module_count, created.adapter.group_count, created.adapter.u);
-        let (path, size) = (options.output.display(), bytes.len());
-        note(format_args!("wrote {}: {size} bytes, {modules} modules in {groups} groups of {u} numbers", Untrusted(path)));
+        let (path, adapter) = (Untrusted(options.output.display()), &created.adapter);
+        let modules = counted(adapter.module_count, "module");
+        let (groups, numbers) = (counted(adapter.group_count, "group"), counted(adapter.u, "number"));
+        note(format_args!("wrote {path}: {} bytes, {modules} in {groups} of {numbers}", bytes.len()));
     }
     Ok(Exit::Done)
+}
+
+/// `1 group`, `13 groups`.
+fn counted(count: impl Into<u64>, noun: &str) -> String {
+    match count.into() {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
 }
 
 /// Before the long computation; the write at its end looks again.

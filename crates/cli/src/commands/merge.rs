@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 
 use tlora_checkpoint::{Companions, LeftOut};
-use tlora_merge::{Merged, RECORD, Strength, Strengths, merge};
+use tlora_merge::{Merged, RECORD, Strength, merge};
 
-use crate::arguments::MergeOptions;
+use crate::arguments::{DtypeOption, MergeOptions};
 use crate::environment::{Environment, warn_about};
 use crate::escape::Untrusted;
 use crate::exit::Exit;
 use crate::explain::Subject;
 use crate::failure::Failure;
+use crate::table::strengths;
 use crate::terminal::{note, print, print_json, warn};
 use crate::{adapter_file, base};
 
@@ -32,32 +33,14 @@ pub(crate) fn run(options: &MergeOptions) -> Result<Exit, Failure> {
     if !options.run.quiet {
         note(format_args!("wrote {} and the record {RECORD} in it", Untrusted(options.output.display())));
     }
-    if options.json { print_json(&merged.record) } else { print(|out| show(out, &merged)) }
+    let dtype = options.dtype.map_or("", DtypeOption::name);
+    if options.json { print_json(&merged.record) } else { print(|out| show(out, &merged, dtype)) }
 }
 
-fn show(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
+fn show(out: &mut dyn Write, merged: &Merged, dtype: &str) -> io::Result<()> {
     writeln!(out, "merged digest  {}", merged.digest)?;
     writeln!(out)?;
-    table(out, &merged.strengths)
-}
-
-/// Sizes by type of module.
-fn table(out: &mut dyn Write, strengths: &Strengths) -> io::Result<()> {
-    let types = strengths.by_type.iter().map(|(name, strength)| (name.as_str(), strength));
-    let rows = types.chain([("all", &strengths.total)]);
-    let width = rows.clone().map(|(name, _)| Untrusted(name).to_string().chars().count()).max().unwrap_or(0).max(6);
-    writeln!(out, "{:width$}  modules       ‖ΔW‖   ‖ΔW‖/‖W‖    kept", "type")?;
-    for (name, strength) in rows {
-        let (modules, norm, relative) = (strength.modules, strength.nominal(), strength.relative());
-        let kept = kept(strength);
-        writeln!(out, "{:width$}  {modules:>7}  {norm:>9.3e}  {relative:>9.3e}  {kept:>6}", Untrusted(name))?;
-    }
-    Ok(())
-}
-
-/// The share that rounding kept, or a dash where there is no update.
-pub(crate) fn kept(strength: &Strength) -> String {
-    strength.kept_fraction().map_or_else(|| "-".to_owned(), |kept| format!("{kept:.3}"))
+    strengths(out, &[(dtype, Some(&merged.strengths))])
 }
 
 fn warn_about_rounding(total: &Strength) {

@@ -1,5 +1,112 @@
-//! `tlora quickstart`.
-use crate::arguments::QuickstartOptions;
+//! `tlora quickstart`: the main commands on the bundled model, and a promise about the result.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use tempfile::TempDir;
+use tlora_checkpoint::Checkpoint;
+use tlora_merge::digest;
+
+use crate::arguments::{CacheOptions, Cli, QuickstartOptions, RunOptions};
+use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::explain::Subject;
 use crate::failure::Failure;
-pub(crate) fn run(_options: &QuickstartOptions) -> Result<Exit, Failure> { Ok(Exit::Done) }
+use crate::terminal::{ACCENT, print};
+
+/// The digest that the merged model has on every machine; README.md prints it too.
+const MERGED: &str = "tmd1:4001af3dd5c063bb881901e808e8a5b934281d34914a7e4395de37ca4a2c858a";
+
+/// The commands, as one would type them.
+const COMMANDS: [&str; 3] = [
+    "tlora init tiny-base -o adapter.tlora --u 13 --precision bf16 --name quickstart \
+     --v 0.02,-0.01,0.03,0.01,-0.02,0.02,-0.03,0.01,0.02,-0.01,0.01,0.03,-0.02",
+    "tlora inspect adapter.tlora --base tiny-base",
+    "tlora merge tiny-base adapter.tlora -o merged",
+];
+
+macro_rules! bundled {
+    ($($name:literal,)*) => {
+        [$(($name, include_bytes!(concat!("../../../../examples/tiny-base/", $name)).as_slice()),)*]
+    };
+}
+
+/// `examples/tiny-base`.
+const TINY_BASE: [(&str, &[u8]); 7] = bundled![
+    "config.json",
+    "generation_config.json",
+    "model-00001-of-00002.safetensors",
+    "model-00002-of-00002.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+
+pub(crate) fn run(options: &QuickstartOptions) -> Result<Exit, Failure> {
+    let directory = Directory::new(options.dir.as_deref())?;
+    lay_out(&directory.path().join("tiny-base")).map_err(|error| not_prepared(&error))?;
+    // The commands then read as they would be typed, without the name of a temporary directory.
+    std::env::set_current_dir(directory.path()).map_err(|error| not_prepared(&error))?;
+    for command in COMMANDS {
+        print(|out| writeln!(out, "{ACCENT}$ {command}{ACCENT:#}"))?;
+        let cli = Cli::try_parse_from(command.split_whitespace())
+            .map_err(|error| Failure::unknown("a command of the quickstart is wrong").caused_by(error))?;
+        crate::run(cli.command)?;
+        print(|out| writeln!(out))?;
+    }
+    check(options)
+}
+
+/// Compares the digest of the merged model with the promise.
+fn check(options: &QuickstartOptions) -> Result<Exit, Failure> {
+    let environment = Environment::new(&CacheOptions::none(), &RunOptions::default())?;
+    let subject = Subject { base: "merged", adapters: &[] };
+    let merged = Checkpoint::open("merged").map_err(|error| subject.checkpoint(error))?;
+    let found = digest(&merged, &environment.run()).map_err(|error| subject.explain(error))?.digest.to_string();
+    if found != MERGED {
+        return Err(Failure::no("the merged model is not the one that it is on other machines")
+            .fact("digest here", found)
+            .fact("digest elsewhere", MERGED)
+            .hint("please report this, with the kind of processor"));
+    }
+    print(|out| {
+        writeln!(out, "The merged model is bit for bit the one that README.md promises.")?;
+        match &options.dir {
+            Some(directory) => writeln!(out, "The files are in {}.", crate::escape::Untrusted(directory.display())),
+            None => writeln!(out, "`tlora quickstart --dir DIR` keeps the files."),
+        }
+    })
+}
+
+fn lay_out(directory: &Path) -> std::io::Result<()> {
+    fs_err::create_dir_all(directory)?;
+    TINY_BASE.iter().try_for_each(|(name, bytes)| fs_err::write(directory.join(name), bytes))
+}
+
+fn not_prepared(error: &std::io::Error) -> Failure {
+    Failure::unknown("the directory of the quickstart cannot be prepared").fact("reason", error)
+}
+
+/// Where the files go.
+enum Directory {
+    Kept(PathBuf),
+    Temporary(TempDir),
+}
+
+impl Directory {
+    fn new(kept: Option<&Path>) -> Result<Self, Failure> {
+        let Some(kept) = kept else {
+            return tempfile::tempdir().map(Self::Temporary).map_err(|error| not_prepared(&error));
+        };
+        // Of its own, so that nothing of the user's is replaced.
+        fs_err::create_dir(kept).map_err(|error| not_prepared(&error))?;
+        Ok(Self::Kept(kept.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(directory) => directory.path(),
+        }
+    }
+}
