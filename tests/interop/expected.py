@@ -47,10 +47,10 @@ class Adapter:
     def target(self, name: str) -> int:
         return next(i for i, t in enumerate(self.targets) if f".{name}".endswith(f".{t}"))
 
-    def r_matrix(self, name: str, rank: int) -> np.ndarray:
+    def r_matrix(self, name: str, rank: int) -> list[list[float]]:
         """R of a module: v from the file, P from the reference."""
-        p = np.array(projection.native(self.file.seed, name, self.file.u, rank), dtype=np.float64)
-        return np.einsum("i,ijk->jk", self.v[self.group(name)], p.reshape(self.file.u, rank, rank))
+        p = projection.native(name, self.file.seed, self.file.u, rank)
+        return projection.mix(self.v[self.group(name)].tolist(), p, rank)
 
 
 class Basis:
@@ -67,7 +67,7 @@ class Basis:
         u, s, vt = self.u[:, :rank], self.sigma[:rank], self.vt[:rank]
         sign = np.sign(vt[np.arange(rank), np.abs(vt).argmax(axis=1)])
         a, b = POWERS[adapter.facts["sigma_side"]]
-        m = adapter.scale * (s**a)[:, None] * adapter.r_matrix(name, rank) * (s**b)[None, :]
+        m = adapter.scale * (s**a)[:, None] * np.array(adapter.r_matrix(name, rank)) * (s**b)[None, :]
         return (u * sign) @ m @ (vt * sign[:, None])
 
 

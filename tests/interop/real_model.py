@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+import exact
 from checkpoint import Checkpoint, file_hashes
 from expected import Adapter, Basis, round_bf16
 
@@ -31,6 +32,8 @@ from expected import Adapter, Basis, round_bf16
 V = [0.05, -0.06, 0.07, 0.04, -0.05, 0.08, -0.03, 0.06, 0.05, -0.07, 0.04, 0.06, -0.05]
 RELATIVE_SIZE = (3e-3, 1e-1)
 F32_LIMIT, BOUNDARY = 1e-6, 1e-6
+# the files of a checkpoint that transformers and vLLM read
+NEEDED = (".json", ".jinja", ".safetensors")
 # another adapter, with every choice different from the first
 SECOND = ["--rank", "4", "--u", "3", "--groups", "2", "--sharing", "structured", "--targets", "q_proj,v_proj,down_proj",
           "--precision", "f32", "--seed", "7", "--sigma-side", "split", "--scale", "0.5", "--v=0.04,-0.03,0.02,0.05,0.01,-0.06"]
@@ -64,7 +67,7 @@ def step(text: str) -> None:
 def make_adapters(tool: Tool, model: Path, base: Checkpoint, work: Path) -> list[Path]:
     """Two adapters; what they say is read with the reference reader."""
     paths = [work / "a.tlora", work / "b.tlora"]
-    tool("init", model, "-o", paths[0], "--groups", len(V), "--v=" + ",".join(map(str, V)))
+    tool("init", model, "-o", paths[0], "--groups", len(V), "--precision", "bf16", "--v=" + ",".join(map(str, V)))
     tool("init", model, "-o", paths[1], *SECOND)
     a, b = (Adapter(p.read_bytes(), base) for p in paths)
     digest = base.digest()
@@ -113,14 +116,17 @@ def merge_many_ways(tool: Tool, model: Path, adapter: Path, work: Path) -> Path:
     return first
 
 
-def check_files(model: Path, out: Path) -> None:
-    """Beside the weights, everything is as in the base, and nothing is missing."""
+def check_files(model: Path, out: Path, settings: dict) -> None:
+    """Beside the weights and `settings` in config.json, everything is as in the base, and nothing is missing."""
     before, after = file_hashes(model), file_hashes(out)
     new = sorted(after.keys() - before.keys())
     check(new == ["tlora-merge.json"], f"new files in {out.name}: {new}")
-    check(not before.keys() - after.keys(), f"not in {out.name}: {sorted(before.keys() - after.keys())}")
-    changed = sorted(k for k in before if after[k] != before[k] and not k.endswith(".safetensors"))
-    check(not changed, f"changed in {out.name}: {changed}")
+    missing = sorted(k for k in before.keys() - after.keys() if Path(k).suffix in NEEDED)
+    check(not missing, f"not in {out.name}: {missing}")
+    changed = sorted(k for k in before.keys() & after.keys() if after[k] != before[k] and not k.startswith("model"))
+    check(changed == ["config.json"] * bool(settings), f"changed in {out.name}: {changed}")
+    old, now = (json.loads((d / "config.json").read_text()) for d in (model, out))
+    check(now == old | settings, f"config.json of {out.name} is {now}")
 
 
 class Comparison:
@@ -162,11 +168,16 @@ class Comparison:
         self.weight2 += np.vdot(w, w)
         self.kept += np.vdot(got - w, delta)
 
+    def sizes(self) -> dict[str, float]:
+        """The size of the update, relative to the weights, and the share that survives rounding."""
+        return {"norm": np.sqrt(self.delta2), "relative": np.sqrt(self.delta2 / self.weight2), "kept": self.kept / self.delta2}
+
     def summary(self) -> str:
         exact = self.dtype == "float32"
         result = f"largest error {self.worst:.1e}" if exact else f"{self.boundary} differ, at a rounding boundary"
+        sizes = self.sizes()
         return (f"{self.label}: {self.weights} weights, {result}; {self.changed} changed, "
-                f"|dW|/|W| {np.sqrt(self.delta2 / self.weight2):.2e}, kept {self.kept / self.delta2:.4f}")
+                f"|dW|/|W| {sizes['relative']:.2e}, kept {sizes['kept']:.4f}")
 
 
 def boundary_cases(label: str, wanted: np.ndarray, found: np.ndarray) -> int:
@@ -197,10 +208,30 @@ def compare_all(base: Checkpoint, comparisons: list[Comparison]) -> None:
         step(c.summary())
 
 
-def check_record(out: Path) -> None:
-    """The merge record names the digest of the merged weights."""
-    digest, record = Checkpoint(out).digest(), (out / "tlora-merge.json").read_text()
-    check(digest in record, f"{out.name}: blake3 says {digest}, not in the merge record:\n{record}")
+def compare_exactly(base: Checkpoint, comparisons: list[Comparison]) -> None:
+    """One module of each type, at different depths: every bit as the reference has it."""
+    first = comparisons[0].adapters[0]
+    count = len(first.targets)
+    layers = len(first.modules) // count
+    names = [first.modules[i * (layers - 1) // max(count - 1, 1) * count + i] for i in range(count)]
+    for name in names:
+        module = exact.Module(base[f"{name}.weight"])
+        for c in comparisons:
+            wanted = module.merged(name, [a for a in c.adapters if name in a.number], c.dtype)
+            wrong = np.count_nonzero(c.merged[f"{name}.weight"].astype(np.float64) != wanted)
+            check(wrong == 0, f"{c.label}: {wrong} weights of {name} are not the reference's")
+    step(f"bit for bit as the reference: {', '.join(names)}")
+
+
+def check_record(comparison: Comparison, base: str) -> None:
+    """The merge record has the digests of blake3, and the sizes of NumPy."""
+    out, merged = comparison.merged.path, comparison.merged.digest()
+    record = json.loads((out / "tlora-merge.json").read_text())
+    found = record["base"], record["merged"]
+    check(found == (base, merged), f"{comparison.label}: the merge record has {found}, blake3 says {(base, merged)}")
+    total = record["update"]["total"]
+    for name, value in comparison.sizes().items():
+        check(abs(total[name] / value - 1) <= 1e-6, f"{comparison.label}: {name} is {total[name]} in the record, NumPy says {value}")
 
 
 def run(tool: Tool, model: Path, work: Path) -> None:
@@ -210,13 +241,16 @@ def run(tool: Tool, model: Path, work: Path) -> None:
     f32, both = work / "f32", work / "both"
     tool("merge", model, paths[0], "-o", f32, "--dtype", "f32")
     tool("merge", model, *paths, "-o", both, "--dtype", "f32")
-    check_files(model, bf16)
-    for out in (bf16, f32, both):
-        check_record(out)
+    check_files(model, bf16, {})
+    check_files(model, f32, {"torch_dtype": "float32"})
     a, b = (Adapter(p.read_bytes(), base) for p in paths)
-    first = Comparison("bf16", bf16, [a], "bfloat16")
-    compare_all(base, [first, Comparison("f32", f32, [a], "float32"), Comparison("two adapters, f32", both, [a, b], "float32")])
-    size = np.sqrt(first.delta2 / first.weight2)
+    comparisons = [Comparison("bf16", bf16, [a], "bfloat16"), Comparison("f32", f32, [a], "float32"),
+                   Comparison("two adapters, f32", both, [a, b], "float32")]
+    compare_all(base, comparisons)
+    compare_exactly(base, comparisons)
+    for comparison in comparisons:
+        check_record(comparison, a.facts["base"])
+    size = comparisons[0].sizes()["relative"]
     check(RELATIVE_SIZE[0] <= size <= RELATIVE_SIZE[1], f"|dW|/|W| is {size:.1e}, out of the range where this test tells much")
     if os.environ.get("TLORA_TEST_TRANSFORMERS") == "1":
         import with_transformers
