@@ -11,7 +11,7 @@ pub(crate) enum Fault {
     Status(u16, &'static str),
     /// Announces the whole body and closes the connection after so many bytes of it.
     CutAfter(usize),
-    /// Sends so many bytes of the body and then nothing for a second.
+    /// Sends so many bytes of the body and then nothing for a minute.
     StallAfter(usize),
     /// Announces and sends only so many bytes.
     Short(usize),
@@ -147,7 +147,7 @@ pub(crate) fn write_answer(
         Some(Fault::CutAfter(length)) => stream.write_all(&answer.body[..length]),
         Some(Fault::StallAfter(length)) => {
             stream.write_all(&answer.body[..length])?;
-            std::thread::sleep(Duration::from_secs(1));
+            std::thread::sleep(Duration::from_secs(60));
             Ok(())
         }
         _ => stream.write_all(&answer.body),
