@@ -61,14 +61,14 @@ class Basis:
         a, s, b = np.linalg.svd(w if tall else np.ascontiguousarray(w.T), full_matrices=False)
         self.u, self.sigma, self.vt = (a, s, b) if tall else (b.T, s, a.T)
 
-    def delta(self, adapter: Adapter, name: str) -> np.ndarray:
-        """scale U S^a R S^b V^T."""
+    def factors(self, adapter: Adapter, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """scale U S^a R S^b (out x r) and V^T (r x in), whose product is the update."""
         rank = min(adapter.file.rank, len(self.sigma))
         u, s, vt = self.u[:, :rank], self.sigma[:rank], self.vt[:rank]
         sign = np.sign(vt[np.arange(rank), np.abs(vt).argmax(axis=1)])
         a, b = POWERS[adapter.facts["sigma_side"]]
         m = adapter.scale * (s**a)[:, None] * np.array(adapter.r_matrix(name, rank)) * (s**b)[None, :]
-        return (u * sign) @ m @ (vt * sign[:, None])
+        return (u * sign) @ m, vt * sign[:, None]
 
 
 def round_bf16(x: np.ndarray) -> np.ndarray:
