@@ -187,17 +187,17 @@ def finish(basis, new, c, before):
 
 
 def constants(r):
-    """(k, b, keep, s)"""
+    """(k, b, keep)"""
     if r <= 4:
-        return 2, 32, 16, 2
+        return 2, 32, 16
     b = max(32, (3 * r + 15) // 16 * 16)
-    return (4, b, b // 2, 2) if r <= 16 else (8, b, b // 2, 4)
+    return (4 if r <= 16 else 8), b, b // 2
 
 
 def basis(weights, r):
     """The basis of rank r of a matrix of weight terms."""
     n = len(weights[0])
-    k, b, keep, spacing = constants(r)
+    k, b, keep = constants(r)
     start = start_columns(n)
     x = orth([], [next(start) for _ in range(k)], start)
     q, z, t = [], [], []
@@ -208,7 +208,7 @@ def basis(weights, r):
         x = orth(q, y, start)
         full = len(q) > b - k
         exhausted = all(value == 0.0 for column in x for value in column)
-        if p >= 12 and p % spacing == 0 or full or exhausted:
+        if k <= 4 and p >= 12 and p % 2 == 0 or full or exhausted:
             theta, s = eigh(t)
             e = min(keep, len(q)) if full else min(r, len(q))
             v, a = combined(q, s, max(e, min(r, len(q)))), combined(z, s, max(e, min(r, len(q))))

@@ -165,7 +165,7 @@ def orth(basis, new, start):
 
 def basis(weights, r):
     """The basis of rank r of `Weights`."""
-    k, b, keep, spacing = constants(r)
+    k, b, keep = constants(r)
     start = start_columns(weights.n)
     empty = np.zeros((0, weights.n))
     x = orth(empty, np.array([next(start) for _ in range(k)]), start)
@@ -176,7 +176,7 @@ def basis(weights, r):
         t = extended(t, q, z)
         x = orth(q, y, start)
         full, exhausted = len(q) > b - k, not x.any()
-        if p >= 12 and p % spacing == 0 or full or exhausted:
+        if k <= 4 and p >= 12 and p % 2 == 0 or full or exhausted:
             theta, s = eigh(t)
             e = min(keep, len(q)) if full else min(r, len(q))
             v, a = combined(q, s, max(e, min(r, len(q)))), combined(z, s, max(e, min(r, len(q))))

@@ -1,7 +1,8 @@
 //! The small symmetric eigenproblem (spec §6.6, `eigh`): Householder tridiagonalisation, then implicit QL.
 //! Jacobi is simpler but took two thirds of the time at rank 64.
 //!
-//! All inner loops are elementwise over rows, so vectorising them changes no bit.
+//! All inner loops are elementwise over rows, so vectorising them changes no bit. The functions are inlined into one
+//! per instruction set (`crate::kernels`).
 
 /// Repetitions of the QL step for one eigenvalue, after which there is no result.
 const MAX_REPETITIONS: u32 = 60;
@@ -18,6 +19,7 @@ pub(crate) struct Eigen {
 }
 
 /// Solves the symmetric problem of size `p`; `matrix` is row-major. `None` if QL does not converge.
+#[inline(always)]
 pub(crate) fn eigh(mut matrix: Vec<f64>, p: usize) -> Option<Eigen> {
     let mut vectors = vec![0.0; p * p];
     (0..p).for_each(|i| vectors[i * p + i] = 1.0);
@@ -34,6 +36,7 @@ pub(crate) fn eigh(mut matrix: Vec<f64>, p: usize) -> Option<Eigen> {
 }
 
 /// One Householder step: makes column `c` tridiagonal, applies the reflection to both, returns e_c.
+#[inline(always)]
 fn reflect(matrix: &mut [f64], vectors: &mut [f64], p: usize, c: usize) -> f64 {
     let first = c + 1;
     let mut x: Vec<f64> = (first..p).map(|i| matrix[i * p + c]).collect();
@@ -67,6 +70,7 @@ fn reflect(matrix: &mut [f64], vectors: &mut [f64], p: usize, c: usize) -> f64 {
 }
 
 /// Σ_i x_i · row i, over the rows from `first` and the columns from `column`.
+#[inline(always)]
 fn weighted_rows(matrix: &[f64], p: usize, first: usize, x: &[f64], column: usize) -> Vec<f64> {
     let mut sum = vec![0.0; p - column];
     for (i, &x) in x.iter().enumerate() {
@@ -77,6 +81,7 @@ fn weighted_rows(matrix: &[f64], p: usize, first: usize, x: &[f64], column: usiz
 }
 
 /// Implicit QL on diagonal `d` and subdiagonal `e`; rotates the rows of `b` along.
+#[inline(always)]
 fn implicit_ql(d: &mut [f64], e: &mut [f64], b: &mut [f64]) -> Option<()> {
     let p = d.len();
     let floor = d.iter().zip(e.iter()).fold(0.0_f64, |m, (d, e)| m.max(d.abs() + e.abs())) * ABSOLUTE;
@@ -99,6 +104,7 @@ fn implicit_ql(d: &mut [f64], e: &mut [f64], b: &mut [f64]) -> Option<()> {
 }
 
 /// One implicit QL step on the unreduced block l … m.
+#[inline(always)]
 fn ql_step(d: &mut [f64], e: &mut [f64], b: &mut [f64], l: usize, m: usize) {
     let p = d.len();
     let mut g = (d[l + 1] - d[l]) / (e[l] + e[l]);
@@ -133,6 +139,7 @@ fn ql_step(d: &mut [f64], e: &mut [f64], b: &mut [f64], l: usize, m: usize) {
 }
 
 /// Sorts by descending eigenvalue; equal ones keep their order.
+#[inline(always)]
 fn descending(values: &[f64], vectors: &[f64]) -> Eigen {
     let p = values.len();
     let mut order: Vec<usize> = (0..p).collect();

@@ -4,7 +4,7 @@
 //! not to the same bits: a 0.5B model merged with two LAPACKs differs in thousands of weights.
 
 use crate::columns::Columns;
-use crate::eigh::{Eigen, eigh};
+use crate::eigh::Eigen;
 use crate::kernels::{Isa, slot};
 use crate::orthonormal::{Orthonormaliser, VANISHED};
 use crate::pass::Pass;
@@ -12,8 +12,10 @@ use crate::{BasisError, Weight, arithmetic::rnd};
 
 /// Passes after which the iteration gives up.
 const MAX_PASSES: u32 = 1_000;
-/// Passes before the first check.
+/// Passes before the first check of a basis that is not full.
 const FIRST_CHECK: u32 = 12;
+/// Blocks wider than this are checked only when the basis is full: the check then costs as much as several passes.
+const WIDE_BLOCK: usize = 4;
 /// Residual that counts as converged, relative to the largest eigenvalue.
 const TOLERANCE: f64 = 1e-10;
 /// Relative gaps between singular values below this are reported: the basis is then exact but arbitrary.
@@ -61,18 +63,17 @@ struct Sizes {
     block: usize,
     basis: usize,
     keep: usize,
-    spacing: u32,
 }
 
 impl Sizes {
     fn of(rank: usize) -> Self {
         let basis = (3 * rank).next_multiple_of(16).max(32);
-        let (block, spacing) = match rank {
-            ..=4 => (2, 2),
-            5..=16 => (4, 2),
-            _ => (8, 4),
+        let block = match rank {
+            ..=4 => 2,
+            5..=16 => 4,
+            _ => 8,
         };
-        Self { block, basis, keep: basis / 2, spacing }
+        Self { block, basis, keep: basis / 2 }
     }
 }
 
@@ -166,8 +167,9 @@ impl<'a> Iteration<'a> {
         let old = self.q.count();
         self.q.append(&self.x);
         self.z.append(&y);
-        for j in old..self.q.count() {
-            for i in 0..=j {
+        // Basis columns outside: each is read once for the whole block.
+        for i in 0..self.q.count() {
+            for j in i.max(old)..self.q.count() {
                 let t = self.isa.dot(self.q.column(i), self.z.column(j));
                 self.t[i * self.sizes.basis + j] = t;
                 self.t[j * self.sizes.basis + i] = t;
@@ -185,15 +187,15 @@ impl<'a> Iteration<'a> {
     }
 
     fn is_check_due(&self) -> bool {
-        let spaced = self.passes >= FIRST_CHECK && self.passes.is_multiple_of(self.sizes.spacing);
-        spaced || self.is_full() || self.x.is_zero()
+        let early = self.passes >= FIRST_CHECK && self.passes.is_multiple_of(2);
+        (early && self.sizes.block <= WIDE_BLOCK) || self.is_full() || self.x.is_zero()
     }
 
     /// θ of T and the first `count` Ritz vectors.
     fn ritz_pairs(&self, count: usize) -> Result<Ritz, BasisError> {
         let size = self.q.count();
         let t = self.t.chunks_exact(self.sizes.basis).take(size).flat_map(|row| &row[..size]).copied().collect();
-        let Eigen { values, vectors } = eigh(t, size).ok_or(BasisError::NoConvergence { passes: self.passes })?;
+        let Eigen { values, vectors } = self.isa.eigh(t, size).ok_or(BasisError::NoConvergence { passes: self.passes })?;
         let count = count.min(size);
         let mut ritz = Ritz {
             theta: values,

@@ -35,12 +35,8 @@ impl Orthonormaliser {
 
     /// `orth(q, n)` of spec §6.4.
     pub(crate) fn orthonormalise(&mut self, q: &Columns, n: &mut Columns) {
-        let mut norms = Vec::with_capacity(n.count());
-        for c in 0..n.count() {
-            let (_, column) = n.split_at(c);
-            norms.push(self.norm(column));
-            self.project(q.all(), column);
-        }
+        let norms: Vec<f64> = (0..n.count()).map(|c| self.norm(n.column(c))).collect();
+        self.project(q, n.all_mut());
         for (c, norm) in norms.into_iter().enumerate() {
             let (before, column) = n.split_at(c);
             self.finish(q, before, column, norm);
@@ -53,7 +49,7 @@ impl Orthonormaliser {
         }
         self.start(column);
         let norm = self.norm(column);
-        self.project(q.all(), column);
+        self.project(q, column);
         if !self.normalise(q, before, column, norm) {
             column.fill(0.0);
         }
@@ -65,7 +61,7 @@ impl Orthonormaliser {
         let mut remaining = self.norm(column);
         if remaining > norm * VANISHED && remaining <= norm * CANCELLED {
             // The other new columns are orthogonal to Q only to 41 bits, which is much of what is left here.
-            self.project(q.all(), column);
+            self.project(q, column);
             self.project_block(before, column);
             remaining = self.norm(column);
         }
@@ -81,16 +77,23 @@ impl Orthonormaliser {
         for _ in 0..2 {
             for earlier in before.chunks_exact(column.len()) {
                 let h = self.isa.dot(earlier, column);
-                self.isa.subtract(earlier, &[h], column);
+                self.isa.subtract(earlier, &[h], column.len(), column);
             }
         }
     }
 
-    /// Removes the basis columns, all from the same x, twice.
-    fn project(&self, q: &[f64], x: &mut [f64]) {
+    /// Removes the basis columns from each column of `x`, all from the same x, twice.
+    fn project(&self, q: &Columns, x: &mut [f64]) {
+        let (length, terms) = (q.length(), q.count());
         for _ in 0..2 {
-            let h: Vec<f64> = q.chunks_exact(x.len()).map(|q| self.isa.dot(q, x)).collect();
-            self.isa.subtract(q, &h, x);
+            let mut h = vec![0.0; terms * x.len() / length];
+            // Basis columns outside: each is read once for all of x.
+            for i in 0..terms {
+                for (c, x) in x.chunks_exact(length).enumerate() {
+                    h[c * terms + i] = self.isa.dot(q.column(i), x);
+                }
+            }
+            self.isa.subtract(q.all(), &h, length, x);
         }
     }
 

@@ -5,6 +5,7 @@ mod merge;
 mod pass;
 mod vector;
 
+use crate::eigh::Eigen;
 use crate::simd::{BLOCK, scalar::Scalar};
 use crate::{Weight, WeightDtype};
 pub(crate) use merge::RowSums;
@@ -109,11 +110,19 @@ impl Isa {
         unsafe { (self.kernels().residual)(a, v, theta) }
     }
 
-    /// x −= Q_i·h_i for the columns of `q`, in order.
-    pub(crate) fn subtract(self, q: &[f64], h: &[f64], x: &mut [f64]) {
-        assert_eq!(q.len(), h.len() * x.len());
+    /// Each column of `x` −= Q_i·h_i for the columns of `q`, in order; `h` holds the coefficients of one column of `x` after
+    /// the other. All columns have `length` elements.
+    pub(crate) fn subtract(self, q: &[f64], h: &[f64], length: usize, x: &mut [f64]) {
+        assert_eq!(q.len() * x.len(), h.len() * length * length);
         // SAFETY: as above.
-        unsafe { (self.kernels().subtract)(q, h, x) }
+        unsafe { (self.kernels().subtract)(q, h, length, x) }
+    }
+
+    /// The eigenpairs of a symmetric `p` × `p` matrix (spec §6.6); `None` if the iteration does not converge.
+    pub(crate) fn eigh(self, matrix: Vec<f64>, p: usize) -> Option<Eigen> {
+        assert_eq!(matrix.len(), p * p);
+        // SAFETY: as above.
+        unsafe { (self.kernels().eigh)(matrix, p) }
     }
 
     /// `out` column c = Σ_i q_i·s[c][i], i in order from +0; `s` holds the coefficients of one column after the other.
@@ -186,7 +195,8 @@ struct Kernels {
     block_pass: unsafe fn(&Weight<'_>, usize, &[f64], &mut [f64]) -> Result<(), usize>,
     dot: unsafe fn(&[f64], &[f64]) -> f64,
     residual: unsafe fn(&[f64], &[f64], f64) -> f64,
-    subtract: unsafe fn(&[f64], &[f64], &mut [f64]),
+    subtract: unsafe fn(&[f64], &[f64], usize, &mut [f64]),
+    eigh: unsafe fn(Vec<f64>, usize) -> Option<Eigen>,
     combine: unsafe fn(&[f64], &[f64], usize, &mut [f64]),
     merge_row: unsafe fn(WeightDtype, &[u8], &[f64], &[f64], WeightDtype, &mut [u8]) -> RowSums,
 }
@@ -198,7 +208,7 @@ macro_rules! kernels_for {
             use super::*;
 
             pub(super) static KERNELS: Kernels =
-                Kernels { products, block_pass, dot, residual, subtract, combine, merge_row };
+                Kernels { products, block_pass, dot, residual, subtract, eigh, combine, merge_row };
 
             $(#[target_feature(enable = $features)])?
             unsafe fn products(weight: &Weight<'_>, k: usize, x: &[f64], y: &mut [f64]) {
@@ -221,8 +231,12 @@ macro_rules! kernels_for {
                 unsafe { vector::residual::<$simd>(a, v, theta) }
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn subtract(q: &[f64], h: &[f64], x: &mut [f64]) {
-                vector::subtract(q, h, x);
+            unsafe fn subtract(q: &[f64], h: &[f64], length: usize, x: &mut [f64]) {
+                vector::subtract(q, h, length, x);
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn eigh(matrix: Vec<f64>, p: usize) -> Option<Eigen> {
+                crate::eigh::eigh(matrix, p)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn combine(q: &[f64], s: &[f64], count: usize, out: &mut [f64]) {

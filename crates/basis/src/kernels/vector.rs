@@ -46,13 +46,16 @@ pub(super) unsafe fn residual<S: Simd>(a: &[f64], v: &[f64], theta: f64) -> f64 
 
 /// Elementwise, so the compiler may vectorise it without changing a bit.
 #[inline(always)]
-pub(super) fn subtract(q: &[f64], h: &[f64], x: &mut [f64]) {
-    let length = x.len();
-    for (chunk, x) in x.chunks_mut(CHUNK).enumerate() {
-        for (i, &h) in h.iter().enumerate() {
-            let column = &q[i * length + chunk * CHUNK..][..x.len()];
-            for (x, &q) in x.iter_mut().zip(column) {
-                *x -= q * h;
+pub(super) fn subtract(q: &[f64], h: &[f64], length: usize, x: &mut [f64]) {
+    let terms = q.len() / length;
+    for start in (0..length).step_by(CHUNK) {
+        let size = CHUNK.min(length - start);
+        for (c, x) in x.chunks_exact_mut(length).enumerate() {
+            let x = &mut x[start..][..size];
+            for (i, &h) in h[c * terms..][..terms].iter().enumerate() {
+                for (x, &q) in x.iter_mut().zip(&q[i * length + start..][..size]) {
+                    *x -= q * h;
+                }
             }
         }
     }

@@ -5,23 +5,23 @@ use half::{bf16, f16};
 use tlora_basis::{Weight, WeightDtype};
 
 /// A weight that owns its bytes.
-pub struct Matrix {
-    pub dtype: WeightDtype,
-    pub rows: usize,
-    pub columns: usize,
-    pub bytes: Vec<u8>,
+pub(crate) struct Matrix {
+    pub(crate) dtype: WeightDtype,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Matrix {
     /// From one function of (row, column), rounded to `dtype`.
-    pub fn new(dtype: WeightDtype, rows: usize, columns: usize, entry: impl Fn(usize, usize) -> f64) -> Self {
+    pub(crate) fn new(dtype: WeightDtype, rows: usize, columns: usize, entry: impl Fn(usize, usize) -> f64) -> Self {
         let entries = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
         let bytes = entries.flat_map(|(i, j)| encode(dtype, entry(i, j))).collect();
         Self { dtype, rows, columns, bytes }
     }
 
     /// Uniform entries and three strong directions.
-    pub fn random(dtype: WeightDtype, rows: usize, columns: usize, seed: u64) -> Self {
+    pub(crate) fn random(dtype: WeightDtype, rows: usize, columns: usize, seed: u64) -> Self {
         Self::new(dtype, rows, columns, |i, j| {
             let bulk = uniform(seed, i * columns + j);
             let strong = |c: usize| uniform(seed + 1, i * 3 + c) * uniform(seed + 2, j * 3 + c) * (3 - c) as f64;
@@ -29,12 +29,12 @@ impl Matrix {
         })
     }
 
-    pub fn weight(&self) -> Weight<'_> {
+    pub(crate) fn weight(&self) -> Weight<'_> {
         Weight::new(self.dtype, self.rows, self.columns, &self.bytes).unwrap()
     }
 
     /// The same values in binary32.
-    pub fn upcast(&self) -> Self {
+    pub(crate) fn upcast(&self) -> Self {
         let bytes = match self.dtype {
             WeightDtype::F32 => self.bytes.clone(),
             WeightDtype::Bf16 => self.halves().flat_map(|b| bf16::from_le_bytes(b).to_f32().to_le_bytes()).collect(),
@@ -57,11 +57,11 @@ fn encode(dtype: WeightDtype, x: f64) -> Vec<u8> {
 }
 
 /// In [−1, 1), from a counter.
-pub fn uniform(seed: u64, counter: usize) -> f64 {
+pub(crate) fn uniform(seed: u64, counter: usize) -> f64 {
     let mut z = (seed << 40).wrapping_add(counter as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     (z >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
 }
 
-pub const DTYPES: [WeightDtype; 3] = [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32];
+pub(crate) const DTYPES: [WeightDtype; 3] = [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32];
