@@ -1,9 +1,9 @@
 """Our basis against the peers of svd_peers.py on the same weights, in one run, as ratios of CPU seconds on one thread.
 
-    compare.py --bench target/release/examples/bench_svd CHECKPOINT_OR_FILE... [--peers torch,arpack] [--json OUT]
+    compare.py --bench target/release/examples/bench_svd CHECKPOINT... [--peers torch,arpack] [--json OUT]
 
 For each checkpoint ours runs before and after the peers, and the better of the two counts, so that a machine that
-slows down meanwhile does not favour either side. `synthetic.py` makes the large matrices.
+slows down meanwhile does not favour either side. `synthetic.py` makes one with the large matrices of a 7B.
 """
 
 import argparse

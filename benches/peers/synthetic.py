@@ -4,6 +4,7 @@ A rank-48 signal with singular values falling as i^-0.15, under a Gaussian bulk 
 in bf16, under the names the shapes have in the real model. 297 MB.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -32,12 +33,15 @@ def matrix(rng: np.random.Generator, m: int, n: int) -> np.ndarray:
 
 
 def write(path: Path) -> None:
-    """Write the matrices to a safetensors file."""
+    """Write the matrices as a checkpoint directory."""
     rng = np.random.default_rng(2602)
-    save_file({f"{name}.weight": matrix(rng, *shape) for name, shape in SHAPES.items()}, path)
+    path.mkdir(parents=True)
+    save_file({f"{name}.weight": matrix(rng, *shape) for name, shape in SHAPES.items()}, path / "model.safetensors")
+    config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
+    (path / "config.json").write_text(json.dumps(config) + "\n")
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: synthetic.py OUT.safetensors")
+        sys.exit("usage: synthetic.py OUT_DIR")
     write(Path(sys.argv[1]))
