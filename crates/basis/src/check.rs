@@ -22,7 +22,10 @@ pub fn basis_check<'a>(modules: impl IntoIterator<Item = (&'a str, &'a Basis)>) 
     check
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "names and ranks are far below 2³², and so is a weight's width")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "names and ranks are far below 2³², and so is a weight's width"
+)]
 fn length(n: usize) -> [u8; 4] {
     (n as u32).to_le_bytes()
 }
@@ -38,7 +41,9 @@ pub fn self_test() -> Result<(), BasisError> {
     if black_box(tiny / 2.0) == 0.0 || black_box(f32::MIN_POSITIVE) * black_box(0.5) == 0.0 {
         return wrong("subnormal results are flushed to zero");
     }
-    if black_box(f64::from_bits(1)) * black_box(4.0) == 0.0 || black_box(f32::from_bits(1)) * black_box(4.0) == 0.0 {
+    if black_box(f64::from_bits(1)) * black_box(4.0) == 0.0
+        || black_box(f32::from_bits(1)) * black_box(4.0) == 0.0
+    {
         return wrong("subnormal operands are taken as zero");
     }
     let half_ulp = black_box(f64::EPSILON / 2.0);
@@ -64,11 +69,15 @@ fn agreement() -> Result<(), BasisError> {
         })
         .collect();
     let weight = Weight::new(WeightDtype::F32, rows, columns, &bytes)?;
-    let mut results = Isa::available().into_iter().map(|isa| exact_basis_on(isa, &weight, 2));
+    let mut results = Isa::available()
+        .into_iter()
+        .map(|isa| exact_basis_on(isa, &weight, 2));
     let first = results.next().transpose()?;
     for result in results {
         if Some(result?) != first {
-            return Err(BasisError::Arithmetic { what: "two instruction sets disagree" });
+            return Err(BasisError::Arithmetic {
+                what: "two instruction sets disagree",
+            });
         }
     }
     Ok(())
@@ -85,10 +94,33 @@ mod tests {
 
     #[test]
     fn basis_check_depends_on_names_sigma_and_v() {
-        let basis = Basis { rank: 1, columns: 2, sigma: vec![1.0], v: vec![0.6, 0.8] };
+        let basis = Basis {
+            rank: 1,
+            columns: 2,
+            sigma: vec![1.0],
+            v: vec![0.6, 0.8],
+        };
         let check = basis_check([("a", &basis)]);
         assert_ne!(check, basis_check([("b", &basis)]));
-        assert_ne!(check, basis_check([("a", &Basis { sigma: vec![2.0], ..basis.clone() })]));
-        assert_ne!(check, basis_check([("a", &Basis { v: vec![0.8, 0.6], ..basis.clone() })]));
+        assert_ne!(
+            check,
+            basis_check([(
+                "a",
+                &Basis {
+                    sigma: vec![2.0],
+                    ..basis.clone()
+                }
+            )])
+        );
+        assert_ne!(
+            check,
+            basis_check([(
+                "a",
+                &Basis {
+                    v: vec![0.8, 0.6],
+                    ..basis.clone()
+                }
+            )])
+        );
     }
 }

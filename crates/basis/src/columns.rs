@@ -10,12 +10,18 @@ pub(crate) struct Columns {
 impl Columns {
     /// No columns yet; `length` is the padded length of each.
     pub(crate) fn new(length: usize) -> Self {
-        Self { length, data: Vec::new() }
+        Self {
+            length,
+            data: Vec::new(),
+        }
     }
 
     /// `count` columns of zeros.
     pub(crate) fn zeros(length: usize, count: usize) -> Self {
-        Self { length, data: vec![0.0; length * count] }
+        Self {
+            length,
+            data: vec![0.0; length * count],
+        }
     }
 
     pub(crate) fn count(&self) -> usize {

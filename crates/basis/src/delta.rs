@@ -1,6 +1,6 @@
 //! From R to ΔW: the core matrix M, norms, and the merge of rows (spec §8).
 
-use crate::kernels::{Isa, interleave, pair, padded};
+use crate::kernels::{Isa, interleave, padded, pair};
 use crate::{Basis, BasisError, Weight, WeightDtype};
 use std::ops::AddAssign;
 use tlora_format::SigmaSide;
@@ -12,7 +12,13 @@ const ROWS: usize = 64;
 ///
 /// `r` is R, `sigma` the r singular values, `negated` one flag per column of V (or empty if none is negated).
 #[must_use]
-pub fn core_matrix(side: SigmaSide, scale: f32, r: &[f64], sigma: &[f64], negated: &[bool]) -> Vec<f64> {
+pub fn core_matrix(
+    side: SigmaSide,
+    scale: f32,
+    r: &[f64],
+    sigma: &[f64],
+    negated: &[bool],
+) -> Vec<f64> {
     let rank = sigma.len();
     let sign = |c: usize| negated.get(c).copied().unwrap_or(false);
     let mut core = vec![0.0; rank * rank];
@@ -83,7 +89,10 @@ impl Update {
             _ => 8,
         };
         let mut v = vec![0.0; length * basis.rank];
-        for (paired, natural) in v.chunks_exact_mut(length.max(1)).zip(basis.v.chunks_exact(basis.columns.max(1))) {
+        for (paired, natural) in v
+            .chunks_exact_mut(length.max(1))
+            .zip(basis.v.chunks_exact(basis.columns.max(1)))
+        {
             pair(natural, paired);
         }
         let groups = v
@@ -96,7 +105,14 @@ impl Update {
                 group
             })
             .collect();
-        Self { rank: basis.rank, columns: basis.columns, v, groups, width, core }
+        Self {
+            rank: basis.rank,
+            columns: basis.columns,
+            v,
+            groups,
+            width,
+            core,
+        }
     }
 
     /// t = (W·V)·M for every row, appended to each row's entry of `t`.
@@ -106,12 +122,19 @@ impl Update {
         for (g, group) in self.groups.iter().enumerate() {
             isa.products(rows, self.width, group, &mut products);
             let used = self.width.min(self.rank - g * self.width);
-            for (y, products) in y.chunks_exact_mut(self.rank).zip(products.chunks_exact(self.width)) {
+            for (y, products) in y
+                .chunks_exact_mut(self.rank)
+                .zip(products.chunks_exact(self.width))
+            {
                 y[g * self.width..][..used].copy_from_slice(&products[..used]);
             }
         }
         for (t, y) in t.iter_mut().zip(y.chunks_exact(self.rank)) {
-            let entry = |k| y.iter().zip(self.core.iter().skip(k).step_by(self.rank)).fold(0.0, |t, (y, m)| t + y * m);
+            let entry = |k| {
+                y.iter()
+                    .zip(self.core.iter().skip(k).step_by(self.rank))
+                    .fold(0.0, |t, (y, m)| t + y * m)
+            };
             t.extend((0..self.rank).map(entry));
         }
     }
@@ -166,19 +189,34 @@ pub fn merge_rows_on(
 ) -> Result<MergeStatistics, BasisError> {
     let merged = Weight::new(output, rows.rows(), rows.columns(), out)?;
     let row_bytes = merged.columns() * output.size();
-    if let Some(update) = updates.iter().find(|update| update.columns != rows.columns()) {
+    if let Some(update) = updates
+        .iter()
+        .find(|update| update.columns != rows.columns())
+    {
         let wanted = rows.columns() as u128 * 8;
-        return Err(BasisError::WrongSize { rows: 1, columns: rows.columns(), wanted, found: update.columns * 8 });
+        return Err(BasisError::WrongSize {
+            rows: 1,
+            columns: rows.columns(),
+            wanted,
+            found: update.columns * 8,
+        });
     }
-    let v: Vec<f64> = updates.iter().flat_map(|update| &update.v).copied().collect();
+    let v: Vec<f64> = updates
+        .iter()
+        .flat_map(|update| &update.v)
+        .copied()
+        .collect();
     let mut total = MergeStatistics::default();
     for start in (0..rows.rows()).step_by(ROWS) {
         let chunk = rows.slice(start, rows.rows().min(start + ROWS));
         let mut t = vec![Vec::new(); chunk.rows()];
-        updates.iter().for_each(|update| update.coefficients(isa, &chunk, &mut t));
+        updates
+            .iter()
+            .for_each(|update| update.coefficients(isa, &chunk, &mut t));
         for (i, t) in t.iter().enumerate() {
             let out = &mut out[(start + i) * row_bytes..][..row_bytes];
-            total += merge_row(isa, &chunk, i, t, &v, output, out).map_err(|error| error.moved_down(start))?;
+            total += merge_row(isa, &chunk, i, t, &v, output, out)
+                .map_err(|error| error.moved_down(start))?;
         }
     }
     Ok(total)
@@ -198,7 +236,10 @@ fn merge_row(
         return Err(BasisError::NonFinite { row: i });
     }
     let sums = isa.merge_row(rows.dtype(), rows.row(i), t, v, output, out);
-    if !(sums.weight_squared.is_finite() && sums.kept.is_finite() && sums.largest < overflow(output)) {
+    if !(sums.weight_squared.is_finite()
+        && sums.kept.is_finite()
+        && sums.largest < overflow(output))
+    {
         let column = (0..rows.columns()).find(|&j| !is_finite(&out[j * output.size()..], output));
         return Err(match column {
             Some(column) => BasisError::NotRepresentable { row: i, column },
@@ -228,6 +269,10 @@ fn is_finite(bytes: &[u8], dtype: WeightDtype) -> bool {
         WeightDtype::Bf16 | WeightDtype::F16 => u16::from_le_bytes([bytes[0], bytes[1]]),
         WeightDtype::F32 => u16::from_le_bytes([bytes[2], bytes[3]]),
     };
-    let exponent = if dtype == WeightDtype::F16 { 0x7C00 } else { 0x7F80 };
+    let exponent = if dtype == WeightDtype::F16 {
+        0x7C00
+    } else {
+        0x7F80
+    };
     high & exponent != exponent
 }

@@ -24,8 +24,8 @@ pub(crate) fn eigh(mut matrix: Vec<f64>, p: usize) -> Option<Eigen> {
     let mut vectors = vec![0.0; p * p];
     (0..p).for_each(|i| vectors[i * p + i] = 1.0);
     let mut off = vec![0.0; p];
-    for c in 0..p.saturating_sub(2) {
-        off[c] = reflect(&mut matrix, &mut vectors, p, c);
+    for (c, off) in off.iter_mut().enumerate().take(p.saturating_sub(2)) {
+        *off = reflect(&mut matrix, &mut vectors, p, c);
     }
     if p >= 2 {
         off[p - 2] = matrix[(p - 1) * p + p - 2];
@@ -45,7 +45,11 @@ fn reflect(matrix: &mut [f64], vectors: &mut [f64], p: usize, c: usize) -> f64 {
         return x[0];
     }
     let squared = x[0] * x[0] + tail;
-    let g = if x[0] > 0.0 { -squared.sqrt() } else { squared.sqrt() };
+    let g = if x[0] > 0.0 {
+        -squared.sqrt()
+    } else {
+        squared.sqrt()
+    };
     let h = squared - x[0] * g;
     x[0] -= g;
 
@@ -84,11 +88,17 @@ fn weighted_rows(matrix: &[f64], p: usize, first: usize, x: &[f64], column: usiz
 #[inline(always)]
 fn implicit_ql(d: &mut [f64], e: &mut [f64], b: &mut [f64]) -> Option<()> {
     let p = d.len();
-    let floor = d.iter().zip(e.iter()).fold(0.0_f64, |m, (d, e)| m.max(d.abs() + e.abs())) * ABSOLUTE;
+    let floor = d
+        .iter()
+        .zip(e.iter())
+        .fold(0.0_f64, |m, (d, e)| m.max(d.abs() + e.abs()))
+        * ABSOLUTE;
     for l in 0..p {
         for repetition in 0.. {
             let negligible = |&m: &usize| {
-                m == p - 1 || e[m].abs() <= RELATIVE * (d[m].abs() + d[m + 1].abs()) || e[m].abs() <= floor
+                m == p - 1
+                    || e[m].abs() <= RELATIVE * (d[m].abs() + d[m + 1].abs())
+                    || e[m].abs() <= floor
             };
             let m = (l..p).find(negligible)?;
             if m == l {
@@ -143,10 +153,18 @@ fn ql_step(d: &mut [f64], e: &mut [f64], b: &mut [f64], l: usize, m: usize) {
 fn descending(values: &[f64], vectors: &[f64]) -> Eigen {
     let p = values.len();
     let mut order: Vec<usize> = (0..p).collect();
-    order.sort_by(|&a, &b| values[b].partial_cmp(&values[a]).unwrap_or(std::cmp::Ordering::Equal));
+    order.sort_by(|&a, &b| {
+        values[b]
+            .partial_cmp(&values[a])
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
     Eigen {
         values: order.iter().map(|&i| values[i]).collect(),
-        vectors: order.iter().flat_map(|&i| &vectors[i * p..][..p]).copied().collect(),
+        vectors: order
+            .iter()
+            .flat_map(|&i| &vectors[i * p..][..p])
+            .copied()
+            .collect(),
     }
 }
 
@@ -156,9 +174,9 @@ mod tests {
 
     fn symmetric(p: usize) -> Vec<f64> {
         let mut a = vec![0.0; p * p];
-        for i in 0..p {
+        for (i, column) in (0..p).zip(0..) {
             for j in 0..=i {
-                let x = crate::arithmetic::start_entry(i as u32, j) / 8_388_608.0;
+                let x = crate::arithmetic::start_entry(column, j) / 8_388_608.0;
                 (a[i * p + j], a[j * p + i]) = (x, x);
             }
         }
@@ -177,7 +195,10 @@ mod tests {
                 for i in 0..p {
                     let product: f64 = (0..p).map(|j| a[i * p + j] * s[j]).sum();
                     // ‖A‖ ≤ p and the method is backward stable: a few p²·2⁻⁵³.
-                    assert!((product - theta * s[i]).abs() < 1e-15 * (p * p + 20) as f64, "p {p}, vector {c}");
+                    assert!(
+                        (product - theta * s[i]).abs() < 1e-15 * (p * p + 20) as f64,
+                        "p {p}, vector {c}"
+                    );
                 }
             }
             assert!(eigen.values.is_sorted_by(|a, b| a >= b));
@@ -192,7 +213,10 @@ mod tests {
         }
         let eigen = eigh(a, 5).unwrap();
         assert_eq!(eigen.values, [4.0, 4.0, 2.0, 1.0, 0.0]);
-        assert_eq!(eigen.vectors[..10], [0., 1., 0., 0., 0., 0., 0., 0., 1., 0.]);
+        assert_eq!(
+            eigen.vectors[..10],
+            [0., 1., 0., 0., 0., 0., 0., 0., 1., 0.]
+        );
     }
 
     #[test]

@@ -43,7 +43,9 @@ pub enum BasisError {
         column: usize,
     },
     /// This machine does not compute as IEEE 754 asks (spec §6.1).
-    #[error("this process does not follow IEEE 754 arithmetic ({what}); results would differ from other machines")]
+    #[error(
+        "this process does not follow IEEE 754 arithmetic ({what}); results would differ from other machines"
+    )]
     Arithmetic {
         /// The check that failed.
         what: &'static str,
@@ -56,7 +58,10 @@ impl BasisError {
     pub fn moved_down(self, start: usize) -> Self {
         match self {
             Self::NonFinite { row } => Self::NonFinite { row: start + row },
-            Self::NotRepresentable { row, column } => Self::NotRepresentable { row: start + row, column },
+            Self::NotRepresentable { row, column } => Self::NotRepresentable {
+                row: start + row,
+                column,
+            },
             other => other,
         }
     }

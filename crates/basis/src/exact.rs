@@ -73,7 +73,11 @@ impl Sizes {
             5..=16 => 4,
             _ => 8,
         };
-        Self { block, basis, keep: basis / 2 }
+        Self {
+            block,
+            basis,
+            keep: basis / 2,
+        }
     }
 }
 
@@ -89,7 +93,11 @@ pub fn exact_basis(weight: &Weight<'_>, rank: usize) -> Result<ExactBasis, Basis
 ///
 /// # Errors
 /// As [`exact_basis`].
-pub fn exact_basis_on(isa: Isa, weight: &Weight<'_>, rank: usize) -> Result<ExactBasis, BasisError> {
+pub fn exact_basis_on(
+    isa: Isa,
+    weight: &Weight<'_>,
+    rank: usize,
+) -> Result<ExactBasis, BasisError> {
     if !(1..=MAX_RANK).contains(&rank) {
         return Err(BasisError::Rank { rank });
     }
@@ -126,7 +134,11 @@ struct Ritz {
 
 impl Default for Ritz {
     fn default() -> Self {
-        Self { theta: Vec::new(), v: Columns::new(1), a: Columns::new(1) }
+        Self {
+            theta: Vec::new(),
+            v: Columns::new(1),
+            a: Columns::new(1),
+        }
     }
 }
 
@@ -158,7 +170,17 @@ impl<'a> Iteration<'a> {
         }
         orthonormaliser.orthonormalise(&q, &mut x);
         let t = vec![0.0; sizes.basis * sizes.basis];
-        Self { isa, pass, orthonormaliser, z: q.clone(), q, t, x, passes: 0, sizes }
+        Self {
+            isa,
+            pass,
+            orthonormaliser,
+            z: q.clone(),
+            q,
+            t,
+            x,
+            passes: 0,
+            sizes,
+        }
     }
 
     /// Steps 1 and 2: one pass, T grows, the next block.
@@ -194,8 +216,17 @@ impl<'a> Iteration<'a> {
     /// θ of T and the first `count` Ritz vectors.
     fn ritz_pairs(&self, count: usize) -> Result<Ritz, BasisError> {
         let size = self.q.count();
-        let t = self.t.chunks_exact(self.sizes.basis).take(size).flat_map(|row| &row[..size]).copied().collect();
-        let Eigen { values, vectors } = self.isa.eigh(t, size).ok_or(BasisError::NoConvergence { passes: self.passes })?;
+        let t = self
+            .t
+            .chunks_exact(self.sizes.basis)
+            .take(size)
+            .flat_map(|row| &row[..size])
+            .copied()
+            .collect();
+        let Eigen { values, vectors } =
+            self.isa.eigh(t, size).ok_or(BasisError::NoConvergence {
+                passes: self.passes,
+            })?;
         let count = count.min(size);
         let mut ritz = Ritz {
             theta: values,
@@ -203,8 +234,10 @@ impl<'a> Iteration<'a> {
             a: Columns::zeros(self.q.length(), count),
         };
         let coefficients = &vectors[..count * size];
-        self.isa.combine(self.q.all(), coefficients, count, ritz.v.all_mut());
-        self.isa.combine(self.z.all(), coefficients, count, ritz.a.all_mut());
+        self.isa
+            .combine(self.q.all(), coefficients, count, ritz.v.all_mut());
+        self.isa
+            .combine(self.z.all(), coefficients, count, ritz.a.all_mut());
         Ok(ritz)
     }
 
@@ -217,7 +250,8 @@ impl<'a> Iteration<'a> {
         (0..rank.min(ritz.v.count())).all(|c| {
             let theta = ritz.theta[c];
             theta <= VANISHED * largest
-                || self.isa.residual(ritz.a.column(c), ritz.v.column(c), theta) <= TOLERANCE * largest
+                || self.isa.residual(ritz.a.column(c), ritz.v.column(c), theta)
+                    <= TOLERANCE * largest
         })
     }
 
@@ -234,28 +268,49 @@ impl<'a> Iteration<'a> {
 
 /// Normalises, fixes signs and rounds (spec §6.5, "The result").
 fn result(isa: Isa, ritz: &Ritz, columns: usize, rank: usize, passes: u32) -> ExactBasis {
-    let mut basis = Basis { rank, columns, sigma: vec![0.0; rank], v: vec![0.0; rank * columns] };
+    let mut basis = Basis {
+        rank,
+        columns,
+        sigma: vec![0.0; rank],
+        v: vec![0.0; rank * columns],
+    };
     let largest = ritz.theta.first().copied().unwrap_or(0.0);
     let found = rank.min(ritz.v.count());
-    let effective_rank = (0..found).take_while(|&c| ritz.theta[c] > VANISHED * largest).count();
+    let effective_rank = (0..found)
+        .take_while(|&c| ritz.theta[c] > VANISHED * largest)
+        .count();
     for c in 0..effective_rank {
         basis.sigma[c] = ritz.theta[c].sqrt();
         let paired = ritz.v.column(c);
         let norm = isa.dot(paired, paired).sqrt();
         let v = &mut basis.v[c * columns..][..columns];
-        v.iter_mut().enumerate().for_each(|(j, v)| *v = paired[slot(j)] / norm);
-        let peak = v.iter().fold(0.0, |peak: f64, &x| if x.abs() > peak.abs() { x } else { peak });
-        v.iter_mut().for_each(|x| *x = rnd(if peak < 0.0 { -*x } else { *x }));
+        v.iter_mut()
+            .enumerate()
+            .for_each(|(j, v)| *v = paired[slot(j)] / norm);
+        let peak = v.iter().fold(
+            0.0,
+            |peak: f64, &x| if x.abs() > peak.abs() { x } else { peak },
+        );
+        v.iter_mut()
+            .for_each(|x| *x = rnd(if peak < 0.0 { -*x } else { *x }));
     }
     let near_tie = near_tie(&ritz.theta, effective_rank);
-    ExactBasis { basis, passes, effective_rank, near_tie }
+    ExactBasis {
+        basis,
+        passes,
+        effective_rank,
+        near_tie,
+    }
 }
 
 /// The closest pair of neighbouring singular values that involves a wanted one, if they nearly coincide.
 fn near_tie(theta: &[f64], effective_rank: usize) -> Option<NearTie> {
     let sigma = |c: usize| theta.get(c).copied().unwrap_or(0.0).max(0.0).sqrt();
     (0..effective_rank)
-        .map(|index| NearTie { index, relative_gap: (sigma(index) - sigma(index + 1)) / sigma(0) })
+        .map(|index| NearTie {
+            index,
+            relative_gap: (sigma(index) - sigma(index + 1)) / sigma(0),
+        })
         .filter(|tie| tie.relative_gap < NEAR_TIE)
         .min_by(|a, b| a.relative_gap.total_cmp(&b.relative_gap))
 }

@@ -18,7 +18,9 @@ mod simd;
 mod weight;
 
 pub use check::{basis_check, self_test};
-pub use delta::{MergeStatistics, Update, core_matrix, delta_norm, merge_rows, merge_rows_on, r_norm};
+pub use delta::{
+    MergeStatistics, Update, core_matrix, delta_norm, merge_rows, merge_rows_on, r_norm,
+};
 pub use error::BasisError;
 pub use exact::{Basis, ExactBasis, MAX_RANK, NearTie, exact_basis, exact_basis_on};
 pub use kernels::Isa;

@@ -21,7 +21,11 @@ pub(crate) struct Orthonormaliser {
 impl Orthonormaliser {
     /// For vectors of `columns` elements.
     pub(crate) fn new(isa: Isa, columns: usize) -> Self {
-        Self { isa, columns, next_start: 0 }
+        Self {
+            isa,
+            columns,
+            next_start: 0,
+        }
     }
 
     /// Fills `x` with the next start column (spec §6.3).

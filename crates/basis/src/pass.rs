@@ -25,7 +25,14 @@ pub(crate) struct Pass<'a> {
 impl<'a> Pass<'a> {
     pub(crate) fn new(isa: Isa, weight: Weight<'a>, k: usize) -> Self {
         let size = padded(weight.columns()) * k;
-        Self { isa, weight, k, x: vec![0.0; size], z: vec![0.0; size], p: Vec::new() }
+        Self {
+            isa,
+            weight,
+            k,
+            x: vec![0.0; size],
+            z: vec![0.0; size],
+            p: Vec::new(),
+        }
     }
 
     /// The padded length of a column.
@@ -60,7 +67,8 @@ impl<'a> Pass<'a> {
     /// The blocks in any order, then each element of Z as the sum over the blocks in theirs.
     fn all_blocks_at_once(&mut self) -> Result<(), BasisError> {
         let size = self.z.len();
-        self.p.resize(self.weight.rows().div_ceil(ROW_BLOCK) * size, 0.0);
+        self.p
+            .resize(self.weight.rows().div_ceil(ROW_BLOCK) * size, 0.0);
         let (isa, weight, k, x) = (self.isa, &self.weight, self.k, &self.x);
         let outcomes: Vec<_> = self
             .p
@@ -70,18 +78,31 @@ impl<'a> Pass<'a> {
             .collect();
         outcomes.into_iter().collect::<Result<(), _>>()?;
         let p = &self.p;
-        self.z.par_chunks_mut(1 << 12).enumerate().for_each(|(piece, z)| {
-            z.fill(0.0);
-            for p in p.chunks_exact(size) {
-                z.iter_mut().zip(&p[piece << 12..]).for_each(|(z, p)| *z += p);
-            }
-        });
+        self.z
+            .par_chunks_mut(1 << 12)
+            .enumerate()
+            .for_each(|(piece, z)| {
+                z.fill(0.0);
+                for p in p.chunks_exact(size) {
+                    z.iter_mut()
+                        .zip(&p[piece << 12..])
+                        .for_each(|(z, p)| *z += p);
+                }
+            });
         Ok(())
     }
 }
 
 /// P of the block of rows that begins at `start`.
-fn block(isa: Isa, weight: &Weight<'_>, start: usize, k: usize, x: &[f64], p: &mut [f64]) -> Result<(), BasisError> {
+fn block(
+    isa: Isa,
+    weight: &Weight<'_>,
+    start: usize,
+    k: usize,
+    x: &[f64],
+    p: &mut [f64],
+) -> Result<(), BasisError> {
     let rows = weight.slice(start, weight.rows().min(start + ROW_BLOCK));
-    isa.block_pass(&rows, k, x, p).map_err(|row| BasisError::NonFinite { row: start + row })
+    isa.block_pass(&rows, k, x, p)
+        .map_err(|row| BasisError::NonFinite { row: start + row })
 }

@@ -61,7 +61,10 @@ mod tests {
         let variance = p.iter().map(|x| x * x).sum::<f64>() / n;
         // Five standard deviations of each estimate: n = 40,000, fourth moment just under 3.
         assert!(mean.abs() < 5.0 * (0.5 / n).sqrt(), "mean {mean}");
-        assert!((variance - 0.5).abs() < 5.0 * 0.5 * (2.0 / n).sqrt(), "variance {variance}");
+        assert!(
+            (variance - 0.5).abs() < 5.0 * 0.5 * (2.0 / n).sqrt(),
+            "variance {variance}"
+        );
     }
 
     #[test]

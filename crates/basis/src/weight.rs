@@ -39,12 +39,27 @@ impl<'a> Weight<'a> {
     ///
     /// # Errors
     /// [`BasisError::WrongSize`] unless `bytes` has exactly `rows · columns` weights.
-    pub fn new(dtype: WeightDtype, rows: usize, columns: usize, bytes: &'a [u8]) -> Result<Self, BasisError> {
+    pub fn new(
+        dtype: WeightDtype,
+        rows: usize,
+        columns: usize,
+        bytes: &'a [u8],
+    ) -> Result<Self, BasisError> {
         let wanted = rows as u128 * columns as u128 * dtype.size() as u128;
         if wanted != bytes.len() as u128 {
-            return Err(BasisError::WrongSize { rows, columns, wanted, found: bytes.len() });
+            return Err(BasisError::WrongSize {
+                rows,
+                columns,
+                wanted,
+                found: bytes.len(),
+            });
         }
-        Ok(Self { dtype, rows, columns, bytes })
+        Ok(Self {
+            dtype,
+            rows,
+            columns,
+            bytes,
+        })
     }
 
     /// The type of one weight.
@@ -69,7 +84,11 @@ impl<'a> Weight<'a> {
     #[must_use]
     pub(crate) fn slice(&self, start: usize, end: usize) -> Self {
         let row = self.columns * self.dtype.size();
-        Self { rows: end - start, bytes: &self.bytes[start * row..end * row], ..*self }
+        Self {
+            rows: end - start,
+            bytes: &self.bytes[start * row..end * row],
+            ..*self
+        }
     }
 
     /// The bytes of row `i`.

@@ -1,13 +1,21 @@
 //! Weights that are not like trained ones: each has an answer that spec §6 fixes and mathematics knows.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 mod matrices;
 
-use matrices::{DTYPES, Matrix};
+use matrices::{DTYPES, Matrix, power_of_two};
 use tlora_basis::{BasisError, ExactBasis, Update, Weight, WeightDtype, exact_basis, merge_rows};
 
 /// diag(values) in a rows × columns matrix.
 fn diagonal(dtype: WeightDtype, rows: usize, columns: usize, values: &[f64]) -> Matrix {
-    Matrix::new(dtype, rows, columns, |i, j| if i == j { values.get(i).copied().unwrap_or(0.0) } else { 0.0 })
+    Matrix::new(dtype, rows, columns, |i, j| {
+        if i == j {
+            values.get(i).copied().unwrap_or(0.0)
+        } else {
+            0.0
+        }
+    })
 }
 
 fn basis(matrix: &Matrix, rank: usize) -> ExactBasis {
@@ -19,7 +27,10 @@ fn assert_sigma(found: &ExactBasis, expected: &[f64]) {
     let sigma = &found.basis.sigma;
     assert_eq!(sigma.len(), expected.len());
     for (found, expected) in sigma.iter().zip(expected) {
-        assert!((found - expected).abs() <= 1e-10 * expected, "{sigma:?}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= 1e-10 * expected,
+            "{sigma:?}, expected {expected}"
+        );
     }
 }
 
@@ -31,8 +42,11 @@ fn assert_orthonormal(found: &ExactBasis) {
             let dot: f64 = vector(a).iter().zip(vector(b)).map(|(x, y)| x * y).sum();
             let expected = if a == b { 1.0 } else { 0.0 };
             // Basis vectors carry 41 bits, so two of them are orthogonal to 2⁻⁴⁰, and a combination of b of them to b·2⁻⁴⁰.
-            let bound = (3 * basis.rank).max(32) as f64 * 2.0_f64.powi(-40);
-            assert!((dot - expected).abs() <= bound, "vectors {a} and {b}: {dot}");
+            let bound = (3 * basis.rank).max(32) as f64 * power_of_two(-40);
+            assert!(
+                (dot - expected).abs() <= bound,
+                "vectors {a} and {b}: {dot}"
+            );
         }
     }
 }
@@ -41,12 +55,21 @@ fn assert_orthonormal(found: &ExactBasis) {
 fn a_zero_weight_has_rank_zero() {
     let found = basis(&diagonal(WeightDtype::Bf16, 30, 20, &[]), 2);
     assert_eq!(found.effective_rank, 0);
-    assert!(found.basis.sigma.iter().chain(&found.basis.v).all(|&x| x.to_bits() == 0));
+    assert!(
+        found
+            .basis
+            .sigma
+            .iter()
+            .chain(&found.basis.v)
+            .all(|&x| x.to_bits() == 0)
+    );
 }
 
 #[test]
 fn a_rank_deficient_weight_has_zero_vectors_beyond_its_rank() {
-    let matrix = Matrix::new(WeightDtype::F32, 50, 40, |i, j| ((i % 5) * 2 + 1) as f64 * ((j % 3) + 1) as f64);
+    let matrix = Matrix::new(WeightDtype::F32, 50, 40, |i, j| {
+        ((i % 5) * 2 + 1) as f64 * ((j % 3) + 1) as f64
+    });
     let found = basis(&matrix, 4);
     assert_eq!(found.effective_rank, 1);
     // 10 rows each of 1, 3, 5, 7, 9; columns 14 of 1, 13 of 2, 13 of 3.
@@ -64,13 +87,23 @@ fn a_rank_above_the_shape_leaves_zero_vectors() {
 
 #[test]
 fn rows_and_columns_are_weights_too() {
-    let row = Matrix::new(WeightDtype::Bf16, 1, 50, |_, j| if j == 7 { -3.0 } else { 0.25 });
+    let row = Matrix::new(
+        WeightDtype::Bf16,
+        1,
+        50,
+        |_, j| if j == 7 { -3.0 } else { 0.25 },
+    );
     let found = basis(&row, 1);
     assert_sigma(&found, &[(9.0_f64 + 49.0 / 16.0).sqrt()]);
     assert!(found.basis.v[7] > 0.0, "the largest entry is made positive");
     assert!(found.basis.v[0] < 0.0);
 
-    let column = Matrix::new(WeightDtype::Bf16, 50, 1, |i, _| if i == 7 { -3.0 } else { 0.25 });
+    let column = Matrix::new(
+        WeightDtype::Bf16,
+        50,
+        1,
+        |i, _| if i == 7 { -3.0 } else { 0.25 },
+    );
     let found = basis(&column, 1);
     assert_eq!(found.basis.v, [1.0]);
     assert_sigma(&found, &[(9.0_f64 + 49.0 / 16.0).sqrt()]);
@@ -89,7 +122,10 @@ fn exact_ties_give_the_right_singular_values() {
             let found = basis(&diagonal(dtype, 60, 48, &values), rank);
             assert_sigma(&found, &expected);
             assert_orthonormal(&found);
-            assert!(found.near_tie.is_some_and(|tie| tie.relative_gap < 1e-6), "{values:?}");
+            assert!(
+                found.near_tie.is_some_and(|tie| tie.relative_gap < 1e-6),
+                "{values:?}"
+            );
         }
     }
 }
@@ -105,23 +141,42 @@ fn a_multiple_of_the_identity_has_as_many_vectors_as_asked_for() {
 
 #[test]
 fn distinct_singular_values_are_no_tie() {
-    assert_eq!(basis(&diagonal(WeightDtype::Bf16, 60, 48, &[4.0, 2.0, 1.0]), 2).near_tie, None);
+    assert_eq!(
+        basis(&diagonal(WeightDtype::Bf16, 60, 48, &[4.0, 2.0, 1.0]), 2).near_tie,
+        None
+    );
 }
 
 #[test]
 fn tiny_and_huge_weights_have_the_same_vectors() {
     let matrix = Matrix::random(WeightDtype::F32, 70, 60, 3);
     let scaled = |exponent: i32| {
-        let factor = 2.0_f64.powi(exponent);
-        let entries: Vec<f64> = matrix.bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect();
-        Matrix::new(WeightDtype::F32, 70, 60, |i, j| entries[i * 60 + j] * factor)
+        let factor = power_of_two(exponent);
+        let entries: Vec<f64> = matrix
+            .bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|&b| f32::from_le_bytes(b).into())
+            .collect();
+        Matrix::new(WeightDtype::F32, 70, 60, |i, j| {
+            entries[i * 60 + j] * factor
+        })
     };
     let expected = basis(&matrix, 2);
     // Powers of two up to the largest that keeps every entry below binary32's limit; the small one keeps all bits.
     for exponent in [-100, 124] {
         let found = basis(&scaled(exponent), 2);
         assert_eq!(found.basis.v, expected.basis.v, "2^{exponent}");
-        assert_sigma(&found, &expected.basis.sigma.iter().map(|s| s * 2.0_f64.powi(exponent)).collect::<Vec<_>>());
+        assert_sigma(
+            &found,
+            &expected
+                .basis
+                .sigma
+                .iter()
+                .map(|s| s * power_of_two(exponent))
+                .collect::<Vec<_>>(),
+        );
     }
     // Subnormal entries lose bits, but nothing is flushed.
     assert_orthonormal(&basis(&scaled(-140), 2));
@@ -131,7 +186,12 @@ fn tiny_and_huge_weights_have_the_same_vectors() {
 fn a_nan_or_an_infinity_is_an_error_that_names_the_row() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for dtype in DTYPES {
-            let matrix = Matrix::new(dtype, 200, 30, |i, j| if (i, j) == (150, 29) { bad } else { 1.0 });
+            let matrix = Matrix::new(
+                dtype,
+                200,
+                30,
+                |i, j| if (i, j) == (150, 29) { bad } else { 1.0 },
+            );
             let error = exact_basis(&matrix.weight(), 2).unwrap_err();
             assert_eq!(error, BasisError::NonFinite { row: 150 });
         }
@@ -142,14 +202,25 @@ fn a_nan_or_an_infinity_is_an_error_that_names_the_row() {
 fn ranks_outside_1_to_64_are_refused() {
     let matrix = Matrix::random(WeightDtype::Bf16, 4, 4, 1);
     for rank in [0, 65] {
-        assert_eq!(exact_basis(&matrix.weight(), rank), Err(BasisError::Rank { rank }));
+        assert_eq!(
+            exact_basis(&matrix.weight(), rank),
+            Err(BasisError::Rank { rank })
+        );
     }
 }
 
 #[test]
 fn a_weight_has_exactly_its_bytes() {
     let error = Weight::new(WeightDtype::Bf16, 3, 5, &[0; 29]).unwrap_err();
-    assert_eq!(error, BasisError::WrongSize { rows: 3, columns: 5, wanted: 30, found: 29 });
+    assert_eq!(
+        error,
+        BasisError::WrongSize {
+            rows: 3,
+            columns: 5,
+            wanted: 30,
+            found: 29
+        }
+    );
 }
 
 #[test]
@@ -164,14 +235,23 @@ fn high_ranks_are_accurate_too() {
         assert_orthonormal(&found);
         for (found, expected) in found.basis.sigma.iter().zip(&sigma) {
             // The entries were rounded to binary32: an error of up to n·2⁻²⁵ in every σ.
-            assert!((found - expected).abs() < 3e-6, "rank {rank}: {found} instead of {expected}");
+            assert!(
+                (found - expected).abs() < 3e-6,
+                "rank {rank}: {found} instead of {expected}"
+            );
         }
     }
 }
 
 #[test]
 fn a_result_beyond_the_output_type_is_an_error_that_names_the_weight() {
-    let matrix = Matrix::new(WeightDtype::F32, 3, 20, |i, j| if (i, j) == (1, 17) { 65_520.0 } else { 65_519.0 });
+    let matrix = Matrix::new(WeightDtype::F32, 3, 20, |i, j| {
+        if (i, j) == (1, 17) {
+            65_520.0
+        } else {
+            65_519.0
+        }
+    });
     let mut out = vec![0; 120];
     let error = merge_rows(&matrix.weight(), &[], WeightDtype::F16, &mut out).unwrap_err();
     assert_eq!(error, BasisError::NotRepresentable { row: 1, column: 17 });
@@ -180,7 +260,9 @@ fn a_result_beyond_the_output_type_is_an_error_that_names_the_weight() {
 #[test]
 fn a_nan_in_a_merged_row_is_an_error_that_names_it() {
     let good = Matrix::random(WeightDtype::Bf16, 100, 20, 5);
-    let bad = Matrix::new(WeightDtype::Bf16, 100, 20, |i, j| if (i, j) == (80, 3) { f64::NAN } else { 1.0 });
+    let bad = Matrix::new(WeightDtype::Bf16, 100, 20, |i, j| {
+        if (i, j) == (80, 3) { f64::NAN } else { 1.0 }
+    });
     let update = Update::new(&basis(&good, 2).basis, vec![0.1; 4]);
     let mut out = vec![0; 4_000];
     let error = merge_rows(&bad.weight(), &[update], WeightDtype::Bf16, &mut out).unwrap_err();

@@ -1,14 +1,20 @@
 //! Every instruction set of this machine, and every number of threads, gives the same bits (spec §6.1).
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 mod matrices;
 
-use matrices::{DTYPES, Matrix};
+use matrices::{DTYPES, Matrix, power_of_two};
 use tlora_basis::{Basis, ExactBasis, Isa, Update, WeightDtype, exact_basis_on, merge_rows_on};
 
 /// Bit patterns, so that −0 and +0 differ.
 fn bits(result: &ExactBasis) -> (u32, usize, Vec<u64>) {
     let Basis { sigma, v, .. } = &result.basis;
-    (result.passes, result.effective_rank, sigma.iter().chain(v).map(|x| x.to_bits()).collect())
+    (
+        result.passes,
+        result.effective_rank,
+        sigma.iter().chain(v).map(|x| x.to_bits()).collect(),
+    )
 }
 
 fn scalar() -> Isa {
@@ -17,15 +23,32 @@ fn scalar() -> Isa {
 
 #[test]
 fn a_basis_does_not_depend_on_the_instruction_set() {
-    let shapes = [(1, 1), (1, 40), (40, 1), (7, 5), (16, 16), (33, 47), (129, 64), (300, 131), (64, 257)];
+    let shapes = [
+        (1, 1),
+        (1, 40),
+        (40, 1),
+        (7, 5),
+        (16, 16),
+        (33, 47),
+        (129, 64),
+        (300, 131),
+        (64, 257),
+    ];
     for dtype in DTYPES {
         for (rows, columns) in shapes {
             let matrix = Matrix::random(dtype, rows, columns, 11);
-            for rank in [1, 2, 3, 4, 5, 16, 17].into_iter().filter(|&r| r <= rows.min(columns).max(2)) {
+            for rank in [1, 2, 3, 4, 5, 16, 17]
+                .into_iter()
+                .filter(|&r| r <= rows.min(columns).max(2))
+            {
                 let expected = exact_basis_on(scalar(), &matrix.weight(), rank).unwrap();
                 for isa in Isa::available() {
                     let found = exact_basis_on(isa, &matrix.weight(), rank).unwrap();
-                    assert_eq!(bits(&found), bits(&expected), "{isa:?} {dtype:?} {rows} × {columns} rank {rank}");
+                    assert_eq!(
+                        bits(&found),
+                        bits(&expected),
+                        "{isa:?} {dtype:?} {rows} × {columns} rank {rank}"
+                    );
                 }
             }
         }
@@ -37,7 +60,11 @@ fn rank_64_does_not_depend_on_the_instruction_set() {
     let matrix = Matrix::random(WeightDtype::Bf16, 320, 272, 12);
     let expected = exact_basis_on(scalar(), &matrix.weight(), 64).unwrap();
     for isa in Isa::available() {
-        assert_eq!(bits(&exact_basis_on(isa, &matrix.weight(), 64).unwrap()), bits(&expected), "{isa:?}");
+        assert_eq!(
+            bits(&exact_basis_on(isa, &matrix.weight(), 64).unwrap()),
+            bits(&expected),
+            "{isa:?}"
+        );
     }
 }
 
@@ -58,8 +85,15 @@ fn a_basis_does_not_depend_on_the_number_of_threads() {
     // Large enough for a pass to be shared out; the last block of rows is short.
     let matrix = Matrix::random(WeightDtype::Bf16, 1_100, 1_000, 14);
     let on_threads = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        bits(&pool.install(|| exact_basis_on(Isa::detect(), &matrix.weight(), 2)).unwrap())
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        bits(
+            &pool
+                .install(|| exact_basis_on(Isa::detect(), &matrix.weight(), 2))
+                .unwrap(),
+        )
     };
     let expected = on_threads(1);
     for threads in [2, 3, 7] {
@@ -73,18 +107,31 @@ fn a_merge_does_not_depend_on_the_instruction_set() {
         for (rows, columns) in [(1, 1), (3, 15), (5, 16), (70, 53)] {
             let matrix = Matrix::random(input, rows, columns, 15);
             for rank in [1, 2, 3, 9] {
-                let basis = exact_basis_on(scalar(), &matrix.weight(), rank).unwrap().basis;
-                let core = (0..rank * rank).map(|i| matrices::uniform(16, i) * 0.1).collect();
-                let updates = [Update::new(&basis, core), Update::new(&basis, vec![0.01; rank * rank])];
+                let basis = exact_basis_on(scalar(), &matrix.weight(), rank)
+                    .unwrap()
+                    .basis;
+                let core = (0..rank * rank)
+                    .map(|i| matrices::uniform(16, i) * 0.1)
+                    .collect();
+                let updates = [
+                    Update::new(&basis, core),
+                    Update::new(&basis, vec![0.01; rank * rank]),
+                ];
                 for output in DTYPES {
                     let merge = |isa| {
                         let mut out = vec![0; rows * columns * output.size()];
-                        let statistics = merge_rows_on(isa, &matrix.weight(), &updates, output, &mut out).unwrap();
+                        let statistics =
+                            merge_rows_on(isa, &matrix.weight(), &updates, output, &mut out)
+                                .unwrap();
                         (out, statistics)
                     };
                     let expected = merge(scalar());
                     for isa in Isa::available() {
-                        assert_eq!(merge(isa), expected, "{isa:?} {input:?} to {output:?}, {rows} × {columns}");
+                        assert_eq!(
+                            merge(isa),
+                            expected,
+                            "{isa:?} {input:?} to {output:?}, {rows} × {columns}"
+                        );
                     }
                 }
             }
@@ -98,9 +145,14 @@ fn rounding_to_nearest_even_agrees_on_every_instruction_set() {
     let columns = 64;
     for output in DTYPES {
         let matrix = Matrix::new(WeightDtype::F32, 40, columns, |i, j| {
-            let exponent = if output == WeightDtype::F16 { i as i32 - 26 } else { i as i32 * 6 - 140 };
-            let halves = 1.0 + f64::from(j as u32) / 256.0 + if j % 3 == 0 { 1.0 / 4096.0 } else { 0.0 };
-            halves * 2.0_f64.powi(exponent) * if j % 2 == 0 { 1.0 } else { -1.0 }
+            let row = i32::try_from(i).unwrap();
+            let exponent = if output == WeightDtype::F16 {
+                row - 26
+            } else {
+                row * 6 - 140
+            };
+            let halves = 1.0 + j as f64 / 256.0 + if j % 3 == 0 { 1.0 / 4096.0 } else { 0.0 };
+            halves * power_of_two(exponent) * if j % 2 == 0 { 1.0 } else { -1.0 }
         });
         let merge = |isa| {
             let mut out = vec![0; 40 * columns * output.size()];

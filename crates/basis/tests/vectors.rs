@@ -1,6 +1,10 @@
 //! The golden values of `spec/vectors/exact`, one test a file, on every instruction set of this machine. They were made by
 //! `spec/reference`, an implementation in Python that never saw this one.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test without the test harness")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test without the test harness"
+)]
 
 mod matrices;
 
@@ -9,8 +13,8 @@ use matrices::Matrix;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tlora_basis::{
-    Basis, BasisError, Isa, Update, WeightDtype, combine, core_matrix, exact_basis_on, merge_rows_on,
-    native_projections, standard_projections,
+    Basis, BasisError, Isa, Update, WeightDtype, combine, core_matrix, exact_basis_on,
+    merge_rows_on, native_projections, standard_projections,
 };
 use tlora_format::SigmaSide;
 
@@ -24,15 +28,23 @@ impl Vector {
     fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap();
         let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap();
-        let header = std::str::from_utf8(&bytes[..end]).unwrap().lines().map(|line| {
-            let (key, value) = line.split_once(": ").unwrap();
-            (key.to_owned(), value.to_owned())
-        });
-        Self { header: header.collect(), payload: bytes[end + 2..].to_vec() }
+        let header = std::str::from_utf8(&bytes[..end])
+            .unwrap()
+            .lines()
+            .map(|line| {
+                let (key, value) = line.split_once(": ").unwrap();
+                (key.to_owned(), value.to_owned())
+            });
+        Self {
+            header: header.collect(),
+            payload: bytes[end + 2..].to_vec(),
+        }
     }
 
     fn text(&self, key: &str) -> &str {
-        self.header.get(key).unwrap_or_else(|| panic!("the vector has no {key}"))
+        self.header
+            .get(key)
+            .unwrap_or_else(|| panic!("the vector has no {key}"))
     }
 
     fn number(&self, key: &str) -> usize {
@@ -40,7 +52,10 @@ impl Vector {
     }
 
     fn doubles(&self, key: &str) -> Vec<f64> {
-        self.text(key).split(',').map(|hex| f64::from_bits(u64::from_str_radix(hex, 16).unwrap())).collect()
+        self.text(key)
+            .split(',')
+            .map(|hex| f64::from_bits(u64::from_str_radix(hex, 16).unwrap()))
+            .collect()
     }
 
     fn dtype(&self, key: &str) -> WeightDtype {
@@ -58,13 +73,43 @@ impl Vector {
         let recipe = self.header.get("weights").map_or("inline", String::as_str);
         if recipe == "inline" {
             let size = rows * columns * dtype.size();
-            return (Matrix { dtype, rows, columns, bytes: self.payload[..size].to_vec() }, size);
+            return (
+                Matrix {
+                    dtype,
+                    rows,
+                    columns,
+                    bytes: self.payload[..size].to_vec(),
+                },
+                size,
+            );
         }
         let (kind, seed) = recipe.split_once(' ').unwrap();
-        let made_as = if self.header.contains_key("weights_dtype") { self.dtype("weights_dtype") } else { dtype };
-        let bytes = made(made_as, rows, columns, kind == "graded", seed.parse().unwrap());
-        let matrix = Matrix { dtype: made_as, rows, columns, bytes };
-        (if made_as == dtype { matrix } else { matrix.upcast() }, 0)
+        let made_as = if self.header.contains_key("weights_dtype") {
+            self.dtype("weights_dtype")
+        } else {
+            dtype
+        };
+        let bytes = made(
+            made_as,
+            rows,
+            columns,
+            kind == "graded",
+            seed.parse().unwrap(),
+        );
+        let matrix = Matrix {
+            dtype: made_as,
+            rows,
+            columns,
+            bytes,
+        };
+        (
+            if made_as == dtype {
+                matrix
+            } else {
+                matrix.upcast()
+            },
+            0,
+        )
     }
 }
 
@@ -73,12 +118,22 @@ fn made(dtype: WeightDtype, rows: usize, columns: usize, graded: bool, seed: u64
     let element = |t: usize| {
         let h = hash((seed << 32) + t as u64);
         let sign = h >> 63;
-        let extra = if graded { u64::from((t % columns + 1).trailing_zeros().min(6)) } else { 0 };
+        let extra = if graded {
+            u64::from((t % columns + 1).trailing_zeros().min(6))
+        } else {
+            0
+        };
         let exponent = (h >> 40 & 3) + extra;
         match dtype {
-            WeightDtype::Bf16 => ((sign << 15 | (120 + exponent) << 7 | (h >> 33 & 0x7F)) as u16).to_le_bytes().to_vec(),
-            WeightDtype::F16 => ((sign << 15 | (8 + exponent) << 10 | (h >> 20 & 0x3FF)) as u16).to_le_bytes().to_vec(),
-            WeightDtype::F32 => ((sign << 31 | (120 + exponent) << 23 | (h & 0x7F_FFFF)) as u32).to_le_bytes().to_vec(),
+            WeightDtype::Bf16 => ((sign << 15 | (120 + exponent) << 7 | (h >> 33 & 0x7F)) as u16)
+                .to_le_bytes()
+                .to_vec(),
+            WeightDtype::F16 => ((sign << 15 | (8 + exponent) << 10 | (h >> 20 & 0x3FF)) as u16)
+                .to_le_bytes()
+                .to_vec(),
+            WeightDtype::F32 => ((sign << 31 | (120 + exponent) << 23 | (h & 0x7F_FFFF)) as u32)
+                .to_le_bytes()
+                .to_vec(),
         }
     };
     (0..rows * columns).flat_map(element).collect()
@@ -94,7 +149,12 @@ fn hash(z: u64) -> u64 {
 }
 
 fn fingerprint(basis: &Basis) -> String {
-    let bytes: Vec<u8> = basis.sigma.iter().chain(&basis.v).flat_map(|x| x.to_le_bytes()).collect();
+    let bytes: Vec<u8> = basis
+        .sigma
+        .iter()
+        .chain(&basis.v)
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
     blake3::hash(&bytes).to_hex().to_string()
 }
 
@@ -112,17 +172,34 @@ fn check_basis(vector: &Vector, isa: Isa) -> Result<(), Failed> {
         };
     }
     let found = found?;
-    assert_eq!(bits(&found.basis.sigma), bits(&vector.doubles("sigma")), "σ");
+    assert_eq!(
+        bits(&found.basis.sigma),
+        bits(&vector.doubles("sigma")),
+        "σ"
+    );
     assert_eq!(found.passes as usize, vector.number("passes"), "passes");
-    assert_eq!(found.effective_rank, vector.number("effective_rank"), "effective rank");
-    assert_eq!(fingerprint(&found.basis), vector.text("fingerprint"), "fingerprint");
+    assert_eq!(
+        found.effective_rank,
+        vector.number("effective_rank"),
+        "effective rank"
+    );
+    assert_eq!(
+        fingerprint(&found.basis),
+        vector.text("fingerprint"),
+        "fingerprint"
+    );
     Ok(())
 }
 
 fn check_projection(vector: &Vector) {
     let (u, rank) = (vector.number("u"), vector.number("rank"));
     let p = match vector.text("kind") {
-        "native" => native_projections(vector.text("seed").parse().unwrap(), vector.text("module"), u, rank),
+        "native" => native_projections(
+            vector.text("seed").parse().unwrap(),
+            vector.text("module"),
+            u,
+            rank,
+        ),
         _ => standard_projections(vector.number("file_rank"), rank),
     };
     let r = combine(&vector.doubles("v"), &p, rank);
@@ -132,12 +209,17 @@ fn check_projection(vector: &Vector) {
 
 fn check_merge(vector: &Vector, isa: Isa) {
     let (matrix, used) = vector.weight();
-    let updates: Vec<Update> = (0..vector.number("adapters")).map(|a| update(vector, &matrix, isa, a)).collect();
+    let updates: Vec<Update> = (0..vector.number("adapters"))
+        .map(|a| update(vector, &matrix, isa, a))
+        .collect();
     let output = vector.dtype("out");
     let mut out = vec![0; matrix.rows * matrix.columns * output.size()];
     let result = merge_rows_on(isa, &matrix.weight(), &updates, output, &mut out);
     if vector.text("expect") == "overflow" {
-        assert!(matches!(result, Err(BasisError::NotRepresentable { .. })), "{result:?}");
+        assert!(
+            matches!(result, Err(BasisError::NotRepresentable { .. })),
+            "{result:?}"
+        );
     } else {
         result.unwrap();
         assert!(out == vector.payload[used..], "the merged weight differs");
@@ -147,17 +229,25 @@ fn check_merge(vector: &Vector, isa: Isa) {
 fn update(vector: &Vector, matrix: &Matrix, isa: Isa, a: usize) -> Update {
     let rank = vector.number(&format!("rank.{a}"));
     let basis = exact_basis_on(isa, &matrix.weight(), rank).unwrap().basis;
-    assert_eq!(fingerprint(&basis), vector.text(&format!("fingerprint.{a}")));
+    assert_eq!(
+        fingerprint(&basis),
+        vector.text(&format!("fingerprint.{a}"))
+    );
     let side = match vector.text(&format!("side.{a}")) {
         "left" => SigmaSide::Left,
         "split" => SigmaSide::Split,
         _ => SigmaSide::Right,
     };
     let mut negated = vec![false; rank];
-    for column in vector.text(&format!("negated.{a}")).split(',').filter(|&column| column != "none") {
+    for column in vector
+        .text(&format!("negated.{a}"))
+        .split(',')
+        .filter(|&column| column != "none")
+    {
         negated[column.parse::<usize>().unwrap()] = true;
     }
-    let scale = f32::from_bits(u32::from_str_radix(vector.text(&format!("scale.{a}")), 16).unwrap());
+    let scale =
+        f32::from_bits(u32::from_str_radix(vector.text(&format!("scale.{a}")), 16).unwrap());
     let r = vector.doubles(&format!("r.{a}"));
     let core = core_matrix(side, scale, &r, &basis.sigma, &negated);
     Update::new(&basis, core)
@@ -165,7 +255,10 @@ fn update(vector: &Vector, matrix: &Matrix, isa: Isa, a: usize) -> Update {
 
 fn main() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/vectors/exact");
-    let mut paths: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     let mut trials = Vec::new();
     for path in paths {

@@ -105,23 +105,40 @@ unsafe fn block<S: Simd, D: Stored, O: Output>(
 }
 
 #[inline(always)]
-unsafe fn row_of<S: Simd, D: Stored, O: Output>(row: &[u8], t: &[f64], v: &[f64], out: &mut [u8]) -> RowSums {
+unsafe fn row_of<S: Simd, D: Stored, O: Output>(
+    row: &[u8],
+    t: &[f64],
+    v: &[f64],
+    out: &mut [u8],
+) -> RowSums {
     let columns = row.len() / D::SIZE;
     let (whole, stride) = (columns / BLOCK, columns.next_multiple_of(BLOCK));
     // SAFETY: the caller has the instruction set and checked the lengths; the tail has room for a whole block.
     unsafe {
         let zero = S::splat(0.0);
-        let mut sums = Sums { weight_squared: zero, delta_squared: zero, kept: zero, largest: zero };
+        let mut sums = Sums {
+            weight_squared: zero,
+            delta_squared: zero,
+            kept: zero,
+            largest: zero,
+        };
         for b in 0..whole {
             let weights = row.as_ptr().add(b * BLOCK * D::SIZE);
             let to = out.as_mut_ptr().add(b * BLOCK * O::SIZE);
             block::<S, D, O>(weights, t, v.as_ptr().add(b * BLOCK), stride, to, &mut sums);
         }
-        if columns % BLOCK != 0 {
+        if !columns.is_multiple_of(BLOCK) {
             let weights = padded_tail(row, whole, D::SIZE);
             let mut merged = [0; BLOCK * 4];
             let v = v.as_ptr().add(whole * BLOCK);
-            block::<S, D, O>(weights.as_ptr(), t, v, stride, merged.as_mut_ptr(), &mut sums);
+            block::<S, D, O>(
+                weights.as_ptr(),
+                t,
+                v,
+                stride,
+                merged.as_mut_ptr(),
+                &mut sums,
+            );
             let rest = &mut out[whole * BLOCK * O::SIZE..];
             rest.copy_from_slice(&merged[..rest.len()]);
         }
@@ -138,7 +155,12 @@ unsafe fn row_of<S: Simd, D: Stored, O: Output>(row: &[u8], t: &[f64], v: &[f64]
 
 /// A slice of known length lets the compiler unroll the sum over the rank for the usual ranks.
 #[inline(always)]
-unsafe fn row_by_rank<S: Simd, D: Stored, O: Output>(row: &[u8], t: &[f64], v: &[f64], out: &mut [u8]) -> RowSums {
+unsafe fn row_by_rank<S: Simd, D: Stored, O: Output>(
+    row: &[u8],
+    t: &[f64],
+    v: &[f64],
+    out: &mut [u8],
+) -> RowSums {
     // SAFETY: passed on.
     unsafe {
         match *t {

@@ -1,5 +1,8 @@
 //! The loops that take the time, compiled once per instruction set and chosen at run time.
-#![expect(unsafe_code, reason = "function pointers to code for a detected instruction set")]
+#![expect(
+    unsafe_code,
+    reason = "function pointers to code for a detected instruction set"
+)]
 
 mod merge;
 mod pass;
@@ -50,7 +53,10 @@ impl Isa {
     /// The fastest of [`Self::available`].
     #[must_use]
     pub fn detect() -> Self {
-        Self::available().first().copied().unwrap_or(Self(Kind::Scalar))
+        Self::available()
+            .first()
+            .copied()
+            .unwrap_or(Self(Kind::Scalar))
     }
 
     /// Its usual name.
@@ -89,7 +95,13 @@ impl Isa {
 
     /// One block of rows of a pass (spec §6.2, steps 1 and 2): `p` = Σ w_ij·rnd(y_ic), from +0.
     /// Returns the first row with a y that is not finite.
-    pub(crate) fn block_pass(self, weight: &Weight<'_>, k: usize, x: &[f64], p: &mut [f64]) -> Result<(), usize> {
+    pub(crate) fn block_pass(
+        self,
+        weight: &Weight<'_>,
+        k: usize,
+        x: &[f64],
+        p: &mut [f64],
+    ) -> Result<(), usize> {
         assert_eq!(x.len(), padded(weight.columns()) * k);
         assert_eq!(p.len(), x.len());
         // SAFETY: as above.
@@ -190,6 +202,10 @@ pub(crate) const fn slot(j: usize) -> usize {
 }
 
 /// The kernels of one instruction set.
+#[expect(
+    clippy::type_complexity,
+    reason = "the signatures of the kernels, and no simpler than they are"
+)]
 struct Kernels {
     products: unsafe fn(&Weight<'_>, usize, &[f64], &mut [f64]),
     block_pass: unsafe fn(&Weight<'_>, usize, &[f64], &mut [f64]) -> Result<(), usize>,
@@ -262,6 +278,10 @@ kernels_for!(scalar, Scalar);
 #[cfg(target_arch = "x86_64")]
 kernels_for!(avx2, crate::simd::avx2::Avx2, "avx2,fma,f16c");
 #[cfg(target_arch = "x86_64")]
-kernels_for!(avx512, crate::simd::avx512::Avx512, "avx2,fma,f16c,avx512f,avx512dq,avx512vl");
+kernels_for!(
+    avx512,
+    crate::simd::avx512::Avx512,
+    "avx2,fma,f16c,avx512f,avx512dq,avx512vl"
+);
 #[cfg(target_arch = "aarch64")]
 kernels_for!(neon, crate::simd::neon::Neon);

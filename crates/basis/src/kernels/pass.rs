@@ -74,7 +74,11 @@ pub(super) unsafe fn padded_tail(row: &[u8], whole: usize, size: usize) -> [u8; 
 
 /// One block of one row, into the sums of each column: even lanes and odd lanes.
 #[inline(always)]
-unsafe fn dot_block<S: Simd, D: Stored, const K: usize>(sums: &mut [[S::V; 2]; K], weights: *const u8, x: *const f64) {
+unsafe fn dot_block<S: Simd, D: Stored, const K: usize>(
+    sums: &mut [[S::V; 2]; K],
+    weights: *const u8,
+    x: *const f64,
+) {
     // SAFETY: the caller vouches for 16 weights, K blocks of x, and the instruction set.
     unsafe {
         let (even, odd) = D::decode::<S>(weights);
@@ -87,7 +91,10 @@ unsafe fn dot_block<S: Simd, D: Stored, const K: usize>(sums: &mut [[S::V; 2]; K
 
 /// Dot products of `R` rows with K interleaved columns.
 #[inline(always)]
-unsafe fn dots<S: Simd, D: Stored, const K: usize, const R: usize>(rows: [&[u8]; R], x: &[f64]) -> [[f64; K]; R] {
+unsafe fn dots<S: Simd, D: Stored, const K: usize, const R: usize>(
+    rows: [&[u8]; R],
+    x: &[f64],
+) -> [[f64; K]; R] {
     // SAFETY: the caller has the instruction set; each row has `whole` blocks and a tail, x a block for each.
     unsafe {
         let mut sums = [[[S::splat(0.0); 2]; K]; R];
@@ -96,13 +103,21 @@ unsafe fn dots<S: Simd, D: Stored, const K: usize, const R: usize>(rows: [&[u8];
         for block in 0..whole {
             let x = x.as_ptr().add(block * K * BLOCK);
             for r in 0..R {
-                dot_block::<S, D, K>(&mut sums[r], rows[r].as_ptr().add(block * BLOCK * D::SIZE), x);
+                dot_block::<S, D, K>(
+                    &mut sums[r],
+                    rows[r].as_ptr().add(block * BLOCK * D::SIZE),
+                    x,
+                );
             }
         }
-        if columns % BLOCK != 0 {
+        if !columns.is_multiple_of(BLOCK) {
             for r in 0..R {
                 let tail = padded_tail(rows[r], whole, D::SIZE);
-                dot_block::<S, D, K>(&mut sums[r], tail.as_ptr(), x.as_ptr().add(whole * K * BLOCK));
+                dot_block::<S, D, K>(
+                    &mut sums[r],
+                    tail.as_ptr(),
+                    x.as_ptr().add(whole * K * BLOCK),
+                );
             }
         }
         let mut y = [[0.0; K]; R];
@@ -126,13 +141,19 @@ unsafe fn add_block<S: Simd, D: Stored, const K: usize, const R: usize>(
     unsafe {
         let mut sums = [[S::splat(0.0); 2]; K];
         for (c, sum) in sums.iter_mut().enumerate() {
-            *sum = [S::load(p.add(c * BLOCK)), S::load(p.add(c * BLOCK + BLOCK / 2))];
+            *sum = [
+                S::load(p.add(c * BLOCK)),
+                S::load(p.add(c * BLOCK + BLOCK / 2)),
+            ];
         }
         for r in 0..R {
             let (even, odd) = D::decode::<S>(weights[r]);
             for (c, sum) in sums.iter_mut().enumerate() {
                 let y = S::splat(y[r][c]);
-                *sum = [accumulate::<S, D>(even, y, sum[0]), accumulate::<S, D>(odd, y, sum[1])];
+                *sum = [
+                    accumulate::<S, D>(even, y, sum[0]),
+                    accumulate::<S, D>(odd, y, sum[1]),
+                ];
             }
         }
         for (c, sum) in sums.into_iter().enumerate() {
@@ -160,7 +181,7 @@ unsafe fn add_rows<S: Simd, D: Stored, const K: usize, const R: usize>(
             }
             add_block::<S, D, K, R>(weights, y, p.as_mut_ptr().add(block * K * BLOCK));
         }
-        if columns % BLOCK != 0 {
+        if !columns.is_multiple_of(BLOCK) {
             let tails = rows.map(|row| padded_tail(row, whole, D::SIZE));
             let weights = std::array::from_fn(|r| tails[r].as_ptr());
             add_block::<S, D, K, R>(weights, y, p.as_mut_ptr().add(whole * K * BLOCK));
@@ -183,7 +204,12 @@ unsafe fn dots_of<S: Simd, D: Stored, const K: usize>(
         // SAFETY: passed on; the rows exist.
         unsafe {
             if at_once >= 4 && end - i >= 4 {
-                let rows = [weight.row(i), weight.row(i + 1), weight.row(i + 2), weight.row(i + 3)];
+                let rows = [
+                    weight.row(i),
+                    weight.row(i + 1),
+                    weight.row(i + 2),
+                    weight.row(i + 3),
+                ];
                 y[i - start..][..4].copy_from_slice(&dots::<S, D, K, 4>(rows, x));
                 i += 4;
             } else if at_once >= 2 && end - i >= 2 {
@@ -229,7 +255,11 @@ unsafe fn block_pass_of<S: Simd, D: Stored, const K: usize>(
 }
 
 #[inline(always)]
-unsafe fn products_of<S: Simd, D: Stored, const K: usize>(weight: &Weight<'_>, x: &[f64], y: &mut [f64]) {
+unsafe fn products_of<S: Simd, D: Stored, const K: usize>(
+    weight: &Weight<'_>,
+    x: &[f64],
+    y: &mut [f64],
+) {
     let (y, _) = y.as_chunks_mut::<K>();
     for (i, y) in y.chunks_mut(ROWS).enumerate() {
         // SAFETY: passed on; y has a chunk for every row.

@@ -13,7 +13,10 @@ pub(super) unsafe fn dot<S: Simd>(a: &[f64], b: &[f64]) -> f64 {
         for at in (0..a.len()).step_by(BLOCK) {
             let (a, b) = (a.as_ptr().add(at), b.as_ptr().add(at));
             even = S::add(even, S::mul(S::load(a), S::load(b)));
-            odd = S::add(odd, S::mul(S::load(a.add(BLOCK / 2)), S::load(b.add(BLOCK / 2))));
+            odd = S::add(
+                odd,
+                S::mul(S::load(a.add(BLOCK / 2)), S::load(b.add(BLOCK / 2))),
+            );
         }
         S::sum(S::add(even, odd))
     }
@@ -38,7 +41,10 @@ pub(super) unsafe fn residual<S: Simd>(a: &[f64], v: &[f64], theta: f64) -> f64 
         for at in (0..a.len()).step_by(BLOCK) {
             let (a, v) = (a.as_ptr().add(at), v.as_ptr().add(at));
             even = S::add(even, squared_difference::<S>(a, v, theta));
-            odd = S::add(odd, squared_difference::<S>(a.add(BLOCK / 2), v.add(BLOCK / 2), theta));
+            odd = S::add(
+                odd,
+                squared_difference::<S>(a.add(BLOCK / 2), v.add(BLOCK / 2), theta),
+            );
         }
         S::sum(S::add(even, odd)).sqrt()
     }

@@ -14,7 +14,10 @@ unsafe fn widen(floats: __m256) -> Pair {
     // SAFETY: only AVX instructions, which the caller has.
     unsafe {
         let high = _mm256_extractf128_ps::<1>(floats);
-        (_mm256_cvtps_pd(_mm256_castps256_ps128(floats)), _mm256_cvtps_pd(high))
+        (
+            _mm256_cvtps_pd(_mm256_castps256_ps128(floats)),
+            _mm256_cvtps_pd(high),
+        )
     }
 }
 
@@ -34,7 +37,10 @@ unsafe fn split(first: __m256, second: __m256) -> (Pair, Pair) {
     // SAFETY: only AVX2 instructions, which the caller has.
     unsafe {
         let even = widen_in_order(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
-        (even, widen_in_order(_mm256_shuffle_ps::<0b11_01_11_01>(first, second)))
+        (
+            even,
+            widen_in_order(_mm256_shuffle_ps::<0b11_01_11_01>(first, second)),
+        )
     }
 }
 
@@ -44,7 +50,10 @@ unsafe fn narrow(mask: __m256d) -> __m128i {
     // SAFETY: only AVX2 instructions, which the caller has.
     unsafe {
         let low_words = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-        _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(_mm256_castpd_si256(mask), low_words))
+        _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(
+            _mm256_castpd_si256(mask),
+            low_words,
+        ))
     }
 }
 
@@ -56,7 +65,8 @@ unsafe fn round_four_to_odd(x: __m256d) -> __m128i {
         let nearest = _mm256_cvtpd_ps(x);
         let back = _mm256_cvtps_pd(nearest);
         let sign = _mm256_set1_pd(-0.0);
-        let away = _mm256_cmp_pd::<_CMP_GT_OQ>(_mm256_andnot_pd(sign, back), _mm256_andnot_pd(sign, x));
+        let away =
+            _mm256_cmp_pd::<_CMP_GT_OQ>(_mm256_andnot_pd(sign, back), _mm256_andnot_pd(sign, x));
         let inexact = _mm256_cmp_pd::<_CMP_NEQ_UQ>(back, x);
         // A mask is −1 where it is set.
         let cut = _mm_add_epi32(_mm_castps_si128(nearest), narrow(away));
@@ -130,14 +140,22 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn mul_add_exact(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         // SAFETY: the caller has the instruction set.
-        unsafe { (_mm256_fmadd_pd(a.0, b.0, c.0), _mm256_fmadd_pd(a.1, b.1, c.1)) }
+        unsafe {
+            (
+                _mm256_fmadd_pd(a.0, b.0, c.0),
+                _mm256_fmadd_pd(a.1, b.1, c.1),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn max_abs(a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: the caller has the instruction set.
         unsafe {
             let sign = _mm256_set1_pd(-0.0);
-            (_mm256_max_pd(a.0, _mm256_andnot_pd(sign, b.0)), _mm256_max_pd(a.1, _mm256_andnot_pd(sign, b.1)))
+            (
+                _mm256_max_pd(a.0, _mm256_andnot_pd(sign, b.0)),
+                _mm256_max_pd(a.1, _mm256_andnot_pd(sign, b.1)),
+            )
         }
     }
     #[inline(always)]
@@ -154,7 +172,10 @@ impl Simd for Avx2 {
         unsafe {
             // (0+4, 1+5, 2+6, 3+7), then ((0+4)+(2+6), (1+5)+(3+7)).
             let four = _mm256_add_pd(v.0, v.1);
-            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+            let two = _mm_add_pd(
+                _mm256_castpd256_pd128(four),
+                _mm256_extractf128_pd::<1>(four),
+            );
             _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
         }
     }
@@ -165,7 +186,10 @@ impl Simd for Avx2 {
             let pairs = _mm256_loadu_si256(from.cast());
             let even = _mm256_slli_epi32::<16>(pairs);
             let odd = _mm256_and_si256(pairs, _mm256_set1_epi32(-1 << 16));
-            (widen(_mm256_castsi256_ps(even)), widen(_mm256_castsi256_ps(odd)))
+            (
+                widen(_mm256_castsi256_ps(even)),
+                widen(_mm256_castsi256_ps(odd)),
+            )
         }
     }
     #[inline(always)]
@@ -179,7 +203,12 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn f32(from: *const u8) -> (Self::V, Self::V) {
         // SAFETY: the caller vouches for 16 weights (64 bytes) and the instruction set.
-        unsafe { split(_mm256_loadu_ps(from.cast()), _mm256_loadu_ps(from.add(32).cast())) }
+        unsafe {
+            split(
+                _mm256_loadu_ps(from.cast()),
+                _mm256_loadu_ps(from.add(32).cast()),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn to_bf16(even: Self::V, odd: Self::V, to: *mut u8) {
@@ -195,7 +224,10 @@ impl Simd for Avx2 {
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
         unsafe {
-            let pairs = _mm256_or_si256(f16_in_lower_half(even), _mm256_slli_epi32::<16>(f16_in_lower_half(odd)));
+            let pairs = _mm256_or_si256(
+                f16_in_lower_half(even),
+                _mm256_slli_epi32::<16>(f16_in_lower_half(odd)),
+            );
             _mm256_storeu_si256(to.cast(), pairs);
         }
     }

@@ -15,7 +15,10 @@ unsafe fn split(floats: __m512) -> (__m512d, __m512d) {
         let order = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
         let sorted = _mm512_permutexvar_ps(order, floats);
         let odd = _mm512_extractf32x8_ps::<1>(sorted);
-        (_mm512_cvtps_pd(_mm512_castps512_ps256(sorted)), _mm512_cvtps_pd(odd))
+        (
+            _mm512_cvtps_pd(_mm512_castps512_ps256(sorted)),
+            _mm512_cvtps_pd(odd),
+        )
     }
 }
 
@@ -109,7 +112,10 @@ impl Simd for Avx512 {
         unsafe {
             // (0+4, 1+5, 2+6, 3+7), then ((0+4)+(2+6), (1+5)+(3+7)).
             let four = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v));
-            let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+            let two = _mm_add_pd(
+                _mm256_castpd256_pd128(four),
+                _mm256_extractf128_pd::<1>(four),
+            );
             _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
         }
     }
@@ -120,7 +126,10 @@ impl Simd for Avx512 {
             let pairs = _mm256_loadu_si256(from.cast());
             let even = _mm256_slli_epi32::<16>(pairs);
             let odd = _mm256_and_si256(pairs, _mm256_set1_epi32(-1 << 16));
-            (_mm512_cvtps_pd(_mm256_castsi256_ps(even)), _mm512_cvtps_pd(_mm256_castsi256_ps(odd)))
+            (
+                _mm512_cvtps_pd(_mm256_castsi256_ps(even)),
+                _mm512_cvtps_pd(_mm256_castsi256_ps(odd)),
+            )
         }
     }
     #[inline(always)]
@@ -147,7 +156,10 @@ impl Simd for Avx512 {
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
         unsafe {
-            let pairs = _mm256_or_si256(f16_in_lower_half(even), _mm256_slli_epi32::<16>(f16_in_lower_half(odd)));
+            let pairs = _mm256_or_si256(
+                f16_in_lower_half(even),
+                _mm256_slli_epi32::<16>(f16_in_lower_half(odd)),
+            );
             _mm256_storeu_si256(to.cast(), pairs);
         }
     }

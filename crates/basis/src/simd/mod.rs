@@ -9,7 +9,10 @@
 //!
 //! Code over [`Simd`] uses loops and `#[inline(always)]` functions, never closures: a closure is compiled without the
 //! instruction set of the function around it, and every lane operation in it becomes a call.
-#![expect(unsafe_code, reason = "vendor intrinsics and raw loads; callers prove the instruction set")]
+#![expect(
+    unsafe_code,
+    reason = "vendor intrinsics and raw loads; callers prove the instruction set"
+)]
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -62,11 +65,16 @@ pub(crate) trait Simd: Copy {
 /// and its last bit set.
 #[inline(always)]
 pub(crate) fn round_to_odd(x: f64) -> f32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the rounding is what is wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the rounding is what is wanted"
+    )]
     let nearest = x as f32;
     let back = f64::from(nearest);
     // An integer step towards zero undoes a rounding away from zero, from infinity too.
-    let cut = nearest.to_bits().wrapping_sub(u32::from(back.abs() > x.abs()));
+    let cut = nearest
+        .to_bits()
+        .wrapping_sub(u32::from(back.abs() > x.abs()));
     f32::from_bits(cut | u32::from(back != x))
 }
 

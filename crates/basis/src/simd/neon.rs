@@ -47,7 +47,14 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn load(from: *const f64) -> Self::V {
         // SAFETY: the caller vouches for 8 elements.
-        unsafe { [vld1q_f64(from), vld1q_f64(from.add(2)), vld1q_f64(from.add(4)), vld1q_f64(from.add(6))] }
+        unsafe {
+            [
+                vld1q_f64(from),
+                vld1q_f64(from.add(2)),
+                vld1q_f64(from.add(4)),
+                vld1q_f64(from.add(6)),
+            ]
+        }
     }
     #[inline(always)]
     unsafe fn store(to: *mut f64, v: Self::V) {
@@ -92,7 +99,10 @@ impl Simd for Neon {
     unsafe fn high_part(v: Self::V) -> Self::V {
         // SAFETY: only NEON instructions.
         v.map(|x| unsafe {
-            vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(x), vdupq_n_u64(u64::MAX << 41)))
+            vreinterpretq_f64_u64(vandq_u64(
+                vreinterpretq_u64_f64(x),
+                vdupq_n_u64(u64::MAX << 41),
+            ))
         })
     }
     #[inline(always)]
@@ -112,7 +122,10 @@ impl Simd for Neon {
             let second = vreinterpretq_u32_u8(vld1q_u8(from.add(16)));
             let even = |pairs| vreinterpretq_f32_u32(vshlq_n_u32::<16>(pairs));
             let odd = |pairs| vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xFFFF_0000)));
-            (widen(even(first), even(second)), widen(odd(first), odd(second)))
+            (
+                widen(even(first), even(second)),
+                widen(odd(first), odd(second)),
+            )
         }
     }
     #[inline(always)]
@@ -129,7 +142,10 @@ impl Simd for Neon {
         unsafe {
             let four = |at: usize| vreinterpretq_f32_u8(vld1q_u8(from.add(at)));
             let (a, b, c, d) = (four(0), four(16), four(32), four(48));
-            (widen(vuzp1q_f32(a, b), vuzp1q_f32(c, d)), widen(vuzp2q_f32(a, b), vuzp2q_f32(c, d)))
+            (
+                widen(vuzp1q_f32(a, b), vuzp1q_f32(c, d)),
+                widen(vuzp2q_f32(a, b), vuzp2q_f32(c, d)),
+            )
         }
     }
     #[inline(always)]

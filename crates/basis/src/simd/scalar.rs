@@ -14,19 +14,35 @@ fn zip(a: [f64; 8], b: [f64; 8], f: impl Fn(f64, f64) -> f64) -> [f64; 8] {
 
 /// 16 values of `size` bytes as (even, odd).
 #[inline(always)]
-unsafe fn unpack<const SIZE: usize>(from: *const u8, decode: impl Fn([u8; SIZE]) -> f64) -> ([f64; 8], [f64; 8]) {
+unsafe fn unpack<const SIZE: usize>(
+    from: *const u8,
+    decode: impl Fn([u8; SIZE]) -> f64,
+) -> ([f64; 8], [f64; 8]) {
     // SAFETY: the caller vouches for 16 values.
-    let value = |j: usize| decode(unsafe { from.add(j * SIZE).cast::<[u8; SIZE]>().read_unaligned() });
-    (std::array::from_fn(|i| value(2 * i)), std::array::from_fn(|i| value(2 * i + 1)))
+    let value =
+        |j: usize| decode(unsafe { from.add(j * SIZE).cast::<[u8; SIZE]>().read_unaligned() });
+    (
+        std::array::from_fn(|i| value(2 * i)),
+        std::array::from_fn(|i| value(2 * i + 1)),
+    )
 }
 
 #[inline(always)]
-unsafe fn pack<const SIZE: usize>(even: [f64; 8], odd: [f64; 8], to: *mut u8, encode: impl Fn(f64) -> [u8; SIZE]) {
+unsafe fn pack<const SIZE: usize>(
+    even: [f64; 8],
+    odd: [f64; 8],
+    to: *mut u8,
+    encode: impl Fn(f64) -> [u8; SIZE],
+) {
     for i in 0..8 {
         // SAFETY: the caller vouches for room for 16 values.
         unsafe {
-            to.add(2 * i * SIZE).cast::<[u8; SIZE]>().write_unaligned(encode(even[i]));
-            to.add((2 * i + 1) * SIZE).cast::<[u8; SIZE]>().write_unaligned(encode(odd[i]));
+            to.add(2 * i * SIZE)
+                .cast::<[u8; SIZE]>()
+                .write_unaligned(encode(even[i]));
+            to.add((2 * i + 1) * SIZE)
+                .cast::<[u8; SIZE]>()
+                .write_unaligned(encode(odd[i]));
         }
     }
 }
@@ -80,7 +96,11 @@ impl Simd for Scalar {
     #[inline(always)]
     unsafe fn bf16(from: *const u8) -> (Self::V, Self::V) {
         // SAFETY: passed on.
-        unsafe { unpack(from, |b| f64::from(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))) }
+        unsafe {
+            unpack(from, |b| {
+                f64::from(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
+            })
+        }
     }
     #[inline(always)]
     unsafe fn f16(from: *const u8) -> (Self::V, Self::V) {
@@ -95,16 +115,27 @@ impl Simd for Scalar {
     #[inline(always)]
     unsafe fn to_bf16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: passed on.
-        unsafe { pack(even, odd, to, |x| odd_to_bf16(round_to_odd(x)).to_le_bytes()) }
+        unsafe {
+            pack(even, odd, to, |x| {
+                odd_to_bf16(round_to_odd(x)).to_le_bytes()
+            });
+        }
     }
     #[inline(always)]
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: passed on.
-        unsafe { pack(even, odd, to, |x| f16::from_f32_const(round_to_odd(x)).to_le_bytes()) }
+        unsafe {
+            pack(even, odd, to, |x| {
+                f16::from_f32_const(round_to_odd(x)).to_le_bytes()
+            });
+        }
     }
     #[inline(always)]
     unsafe fn to_f32(even: Self::V, odd: Self::V, to: *mut u8) {
-        #[expect(clippy::cast_possible_truncation, reason = "the rounding is what is wanted")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the rounding is what is wanted"
+        )]
         // SAFETY: passed on.
         unsafe {
             pack(even, odd, to, |x| (x as f32).to_le_bytes());
