@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::cast_possible_truncation,
     reason = "a test without the test harness"
 )]
 
@@ -26,7 +27,7 @@ struct Vector {
 
 impl Vector {
     fn read(path: &Path) -> Self {
-        let bytes = std::fs::read(path).unwrap();
+        let bytes = fs_err::read(path).unwrap();
         let end = bytes.windows(2).position(|two| two == b"\n\n").unwrap();
         let header = std::str::from_utf8(&bytes[..end])
             .unwrap()
@@ -255,7 +256,7 @@ fn update(vector: &Vector, matrix: &Matrix, isa: Isa, a: usize) -> Update {
 
 fn main() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/vectors/exact");
-    let mut paths: Vec<_> = std::fs::read_dir(directory)
+    let mut paths: Vec<_> = fs_err::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
