@@ -68,20 +68,38 @@ fn main() {
     let arguments = Arguments::parse();
     let isa = match &arguments.isa {
         None => Isa::detect(),
-        Some(name) => Isa::available().into_iter().find(|isa| isa.name() == name).unwrap(),
+        Some(name) => Isa::available()
+            .into_iter()
+            .find(|isa| isa.name() == name)
+            .unwrap(),
     };
-    rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global().unwrap();
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads)
+        .build_global()
+        .unwrap();
     if arguments.qwen2_5_7b {
         return whole_7b(isa, arguments.rank);
     }
     let matrices = load(arguments.checkpoint.as_deref().unwrap());
     let (wall, cpu) = (Instant::now(), cpu_seconds());
     let timed: Vec<Timed> = if arguments.threads == 1 {
-        matrices.iter().map(|matrix| time(isa, matrix, arguments.rank)).collect()
+        matrices
+            .iter()
+            .map(|matrix| time(isa, matrix, arguments.rank))
+            .collect()
     } else {
-        matrices.par_iter().map(|matrix| time(isa, matrix, arguments.rank)).collect()
+        matrices
+            .par_iter()
+            .map(|matrix| time(isa, matrix, arguments.rank))
+            .collect()
     };
-    report(&timed, cpu_seconds() - cpu, wall.elapsed().as_secs_f64(), isa, arguments.json);
+    report(
+        &timed,
+        cpu_seconds() - cpu,
+        wall.elapsed().as_secs_f64(),
+        isa,
+        arguments.json,
+    );
     if let Some(path) = arguments.dump {
         dump(&timed, &path);
     }
@@ -92,7 +110,12 @@ fn time(isa: Isa, matrix: &Matrix, rank: usize) -> Timed {
     let start = cpu_seconds();
     let result = exact_basis_on(isa, &weight, rank.min(matrix.rows).min(matrix.columns)).unwrap();
     let cpu_seconds = cpu_seconds() - start;
-    Timed { name: matrix.name.clone(), shape: (matrix.rows, matrix.columns), cpu_seconds, result }
+    Timed {
+        name: matrix.name.clone(),
+        shape: (matrix.rows, matrix.columns),
+        cpu_seconds,
+        result,
+    }
 }
 
 fn cpu_seconds() -> f64 {
@@ -103,7 +126,10 @@ fn cpu_seconds() -> f64 {
 fn report(timed: &[Timed], cpu: f64, wall: f64, isa: Isa, json: bool) {
     let weights = |t: &Timed| (t.shape.0 * t.shape.1) as f64;
     let total: f64 = timed.iter().map(weights).sum();
-    let read: f64 = timed.iter().map(|t| weights(t) * f64::from(t.result.passes)).sum();
+    let read: f64 = timed
+        .iter()
+        .map(|t| weights(t) * f64::from(t.result.passes))
+        .sum();
     if json {
         let modules: Vec<_> = timed
             .iter()
@@ -123,7 +149,10 @@ fn report(timed: &[Timed], cpu: f64, wall: f64, isa: Isa, json: bool) {
         for t in timed {
             let rate = weights(t) * f64::from(t.result.passes) / t.cpu_seconds / 1e9;
             let (m, n) = t.shape;
-            println!("{m} x {n}: {:.4} CPU s, {} passes, {rate:.2} Gweights/s", t.cpu_seconds, t.result.passes);
+            println!(
+                "{m} x {n}: {:.4} CPU s, {} passes, {rate:.2} Gweights/s",
+                t.cpu_seconds, t.result.passes
+            );
         }
     }
     println!(
@@ -140,15 +169,24 @@ fn report(timed: &[Timed], cpu: f64, wall: f64, isa: Isa, json: bool) {
 fn load(path: &Path) -> Vec<Matrix> {
     let linked = tempfile::tempdir().unwrap();
     let directory = if path.is_file() {
-        std::os::unix::fs::symlink(path.canonicalize().unwrap(), linked.path().join("model.safetensors")).unwrap();
+        std::os::unix::fs::symlink(
+            path.canonicalize().unwrap(),
+            linked.path().join("model.safetensors"),
+        )
+        .unwrap();
         linked.path()
     } else {
         path
     };
     let checkpoint = Checkpoint::open(directory).unwrap();
-    let standard = || TargetModules::Suffixes(STANDARD_TARGETS.iter().map(ToString::to_string).collect());
+    let standard =
+        || TargetModules::Suffixes(STANDARD_TARGETS.iter().map(ToString::to_string).collect());
     let targets = default_targets(&checkpoint).unwrap_or_else(|_| standard());
-    modules(&checkpoint, &targets).unwrap().iter().map(|module| read(&checkpoint, module)).collect()
+    modules(&checkpoint, &targets)
+        .unwrap()
+        .iter()
+        .map(|module| read(&checkpoint, module))
+        .collect()
 }
 
 fn read(checkpoint: &Checkpoint, module: &Module) -> Matrix {
@@ -161,7 +199,13 @@ fn read(checkpoint: &Checkpoint, module: &Module) -> Matrix {
     };
     let size = |n| usize::try_from(n).unwrap();
     let (rows, columns) = (size(module.out_features), size(module.in_features));
-    Matrix { name: module.name.clone(), dtype, rows, columns, bytes }
+    Matrix {
+        name: module.name.clone(),
+        dtype,
+        rows,
+        columns,
+        bytes,
+    }
 }
 
 /// `<module>.v` (r, n) and `<module>.sigma` (r), binary64.
@@ -169,14 +213,30 @@ fn dump(timed: &[Timed], path: &Path) {
     let mut tensors = Vec::new();
     for t in timed {
         let basis = &t.result.basis;
-        tensors.push((format!("{}.v", t.name), vec![basis.rank as u64, basis.columns as u64], &basis.v));
-        tensors.push((format!("{}.sigma", t.name), vec![basis.rank as u64], &basis.sigma));
+        tensors.push((
+            format!("{}.v", t.name),
+            vec![basis.rank as u64, basis.columns as u64],
+            &basis.v,
+        ));
+        tensors.push((
+            format!("{}.sigma", t.name),
+            vec![basis.rank as u64],
+            &basis.sigma,
+        ));
     }
-    let layout = ShardLayout::new(tensors.iter().map(|(name, shape, _)| (name.as_str(), Dtype::F64, shape.as_slice())));
+    let layout = ShardLayout::new(
+        tensors
+            .iter()
+            .map(|(name, shape, _)| (name.as_str(), Dtype::F64, shape.as_slice())),
+    );
     let layout = layout.unwrap();
     let mut file = layout.header().to_vec();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    file.extend(tensors.iter().flat_map(|(_, _, values)| values.iter().flat_map(|x| x.to_le_bytes())));
+    file.extend(
+        tensors
+            .iter()
+            .flat_map(|(_, _, values)| values.iter().flat_map(|x| x.to_le_bytes())),
+    );
     fs_err::write(path, file).unwrap();
 }
 
@@ -191,25 +251,54 @@ fn synthetic(name: &str, rows: usize, columns: usize) -> Matrix {
     let bulk = 1.2 / ((rows as f32).sqrt() + (columns as f32).sqrt());
     let strong = |side: u64, i: usize, c: u64| uniform((side << 50) + ((i as u64) << 3) + c);
     let mut bytes = Vec::with_capacity(rows * columns * 2);
-    let right: Vec<[f32; 4]> = (0..columns).map(|j| std::array::from_fn(|c| strong(2, j, c as u64))).collect();
+    let right: Vec<[f32; 4]> = (0..columns)
+        .map(|j| std::array::from_fn(|c| strong(2, j, c as u64)))
+        .collect();
     for i in 0..rows {
         let left: [f32; 4] = std::array::from_fn(|c| strong(1, i, c as u64));
         for (j, right) in right.iter().enumerate() {
-            let signal: f32 = (0..4).map(|c| left[c] * right[c] * (1.0 - 0.1 * c as f32)).sum();
-            let w = bulk * uniform((i * columns + j) as u64) + signal * 4.0 / ((rows * columns) as f32).sqrt();
+            let signal: f32 = (0..4)
+                .map(|c| left[c] * right[c] * (1.0 - 0.1 * c as f32))
+                .sum();
+            let w = bulk * uniform((i * columns + j) as u64)
+                + signal * 4.0 / ((rows * columns) as f32).sqrt();
             bytes.extend_from_slice(&(((w.to_bits() + 0x8000) >> 16) as u16).to_le_bytes());
         }
     }
-    Matrix { name: name.to_owned(), dtype: WeightDtype::Bf16, rows, columns, bytes }
+    Matrix {
+        name: name.to_owned(),
+        dtype: WeightDtype::Bf16,
+        rows,
+        columns,
+        bytes,
+    }
 }
 
 fn whole_7b(isa: Isa, rank: usize) {
-    let shapes =
-        [("q", 3584, 3584), ("k", 512, 3584), ("v", 512, 3584), ("o", 3584, 3584), ("gate", 18944, 3584), ("up", 18944, 3584)];
-    let mut layer: Vec<Matrix> = shapes.par_iter().map(|&(name, m, n)| synthetic(name, m, n)).collect();
+    let shapes = [
+        ("q", 3584, 3584),
+        ("k", 512, 3584),
+        ("v", 512, 3584),
+        ("o", 3584, 3584),
+        ("gate", 18944, 3584),
+        ("up", 18944, 3584),
+    ];
+    let mut layer: Vec<Matrix> = shapes
+        .par_iter()
+        .map(|&(name, m, n)| synthetic(name, m, n))
+        .collect();
     layer.push(synthetic("down", 3584, 18944));
     let (wall, cpu) = (Instant::now(), cpu_seconds());
     let all: Vec<&Matrix> = std::iter::repeat_n(&layer, 28).flatten().collect();
-    let timed: Vec<Timed> = all.par_iter().map(|matrix| time(isa, matrix, rank)).collect();
-    report(&timed, cpu_seconds() - cpu, wall.elapsed().as_secs_f64(), isa, false);
+    let timed: Vec<Timed> = all
+        .par_iter()
+        .map(|matrix| time(isa, matrix, rank))
+        .collect();
+    report(
+        &timed,
+        cpu_seconds() - cpu,
+        wall.elapsed().as_secs_f64(),
+        isa,
+        false,
+    );
 }

@@ -12,12 +12,9 @@ use tlora_format::SigmaSide;
 
 use crate::plan::AdaptedModule;
 use crate::prepare::Prepared;
-use crate::rows::{Buffers, Sink, merge_weight};
+use crate::rows::{Buffers, CHUNK, Sink, merge_weight};
 use crate::strength::Strength;
 use crate::{MergeError, Progress, Run, Stage};
-
-/// Bytes of an untouched tensor that are copied at a time.
-const CHUNK: u64 = 4 << 20;
 
 /// A tensor of the base, its place in the output, and the modules of all adapters that are this tensor.
 pub(crate) struct Job<'a> {
@@ -47,26 +44,41 @@ pub(crate) fn run(
     mut jobs: Vec<Job<'_>>,
     run: &Run<'_>,
 ) -> Result<BTreeMap<String, Written>, MergeError> {
-    run.progress.start(Stage::Merge, jobs.iter().map(|job| job.tensor.bytes).sum());
-    jobs.sort_by(|a, b| b.tensor.bytes.cmp(&a.tensor.bytes).then_with(|| a.tensor.name.cmp(&b.tensor.name)));
+    run.progress
+        .start(Stage::Merge, jobs.iter().map(|job| job.tensor.bytes).sum());
+    jobs.sort_by(|a, b| {
+        b.tensor
+            .bytes
+            .cmp(&a.tensor.bytes)
+            .then_with(|| a.tensor.name.cmp(&b.tensor.name))
+    });
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(String, Written)>, MergeError> {
         let mut buffers = Buffers::default();
         let mut done = Vec::new();
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let written = job.run(checkpoint, prepared, &mut buffers, run.progress).inspect_err(|_| {
-                next.store(jobs.len(), Ordering::Relaxed);
-            })?;
+            let written = job
+                .run(checkpoint, prepared, &mut buffers, run.progress)
+                .inspect_err(|_| {
+                    next.store(jobs.len(), Ordering::Relaxed);
+                })?;
             done.push((job.tensor.name.clone(), written));
         }
         Ok(done)
     };
     let results = thread::scope(|scope| {
-        let workers: Vec<_> = (0..run.threads.get().min(jobs.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..run.threads.get().min(jobs.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
         let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        workers.into_iter().map(join).collect::<Result<Vec<_>, MergeError>>()
+        workers
+            .into_iter()
+            .map(join)
+            .collect::<Result<Vec<_>, MergeError>>()
     })?;
     Ok(results.into_iter().flatten().collect())
 }
@@ -89,10 +101,25 @@ impl Job<'_> {
             merged: LeafHasher::new(),
             progress,
         };
-        let updates: Vec<_> = self.updates.iter().map(|(side, module)| update(prepared, *side, module)).collect();
-        let sums = merge_weight(checkpoint, &first.weight, &updates, output, buffers, &mut writer)?;
+        let updates: Vec<_> = self
+            .updates
+            .iter()
+            .map(|(side, module)| update(prepared, *side, module))
+            .collect();
+        let sums = merge_weight(
+            checkpoint,
+            &first.weight,
+            &updates,
+            output,
+            buffers,
+            &mut writer,
+        )?;
         let strength = Some(Strength::of_module(&sums));
-        Ok(Written { base: writer.base.finish(), merged: writer.merged.finish(), strength })
+        Ok(Written {
+            base: writer.base.finish(),
+            merged: writer.merged.finish(),
+            strength,
+        })
     }
 
     fn copy(
@@ -104,7 +131,7 @@ impl Job<'_> {
         let mut hasher = LeafHasher::new();
         let mut done = 0;
         while done < self.tensor.bytes {
-            let length = CHUNK.min(self.tensor.bytes - done);
+            let length = (CHUNK as u64).min(self.tensor.bytes - done);
             let bytes = buffers.of_length(length);
             checkpoint.read_at(self.tensor, done, bytes)?;
             hasher.update(bytes);
@@ -113,14 +140,21 @@ impl Job<'_> {
             done += length;
         }
         let leaf = hasher.finish();
-        Ok(Written { base: leaf, merged: leaf, strength: None })
+        Ok(Written {
+            base: leaf,
+            merged: leaf,
+            strength: None,
+        })
     }
 }
 
 /// A module's update, ready for its rows.
 pub(crate) fn update(prepared: &Prepared, side: SigmaSide, module: &AdaptedModule) -> Update {
     let basis = prepared.basis(&module.weight);
-    Update::new(basis, core_matrix(side, module.scale, &module.r, &basis.sigma, &module.negated))
+    Update::new(
+        basis,
+        core_matrix(side, module.scale, &module.r, &basis.sigma, &module.negated),
+    )
 }
 
 /// Hashes and writes the merged rows as they come.
