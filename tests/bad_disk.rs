@@ -1,6 +1,7 @@
 //! What can happen to a merge from outside: no place to write, a disk that fills up, a base that changes, a kill at any
 //! moment. The output is there whole or not at all.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
@@ -16,13 +17,34 @@ const MERGE: [&str; 5] = ["merge", "base", "adapter.tlora", "-o", "out"];
 /// A base of some ten megabytes, so that there is time to interfere, and an adapter for it.
 fn larger_base(scratch: &Scratch) -> PathBuf {
     let base = scratch.path("base");
-    let embedding = Tensor { dtype: "BF16", ..Tensor::bf16("model.embed_tokens.weight", &[16, 1]) };
+    let embedding = Tensor {
+        dtype: "BF16",
+        ..Tensor::bf16("model.embed_tokens.weight", &[16, 1])
+    };
     let bytes = embedding.bytes.repeat(1 << 19);
-    let embedding = Tensor { shape: vec![1 << 13, 1 << 10], bytes, ..embedding };
-    let q_proj = |layer: usize| Tensor::bf16(&format!("model.layers.{layer}.self_attn.q_proj.weight"), &[1024, 1024]);
+    let embedding = Tensor {
+        shape: vec![1 << 13, 1 << 10],
+        bytes,
+        ..embedding
+    };
+    let q_proj = |layer: usize| {
+        Tensor::bf16(
+            &format!("model.layers.{layer}.self_attn.q_proj.weight"),
+            &[1024, 1024],
+        )
+    };
     let tensors: Vec<_> = [embedding].into_iter().chain((0..8).map(q_proj)).collect();
     write_checkpoint(&base, &tensors);
-    scratch.done(&["init", "base", "-o", "adapter.tlora", "--targets", "q_proj", "--v", "0.05"]);
+    scratch.done(&[
+        "init",
+        "base",
+        "-o",
+        "adapter.tlora",
+        "--targets",
+        "q_proj",
+        "--v",
+        "0.05",
+    ]);
     base
 }
 
@@ -44,9 +66,14 @@ fn a_full_disk_under_the_output() {
     // A limit on the size of files stands for the full disk: writes fail in the middle of the first shard.
     let script = r#"trap "" XFSZ; ulimit -f 2000; exec "$0" "$@""#;
     let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_tlora")]).args(MERGE);
-    command.current_dir(scratch.path("")).env("TLORA_CACHE", scratch.path("cache"));
-    Ended::of(&command.output().unwrap()).failed(2, &["error: ", "model.safetensors", "File too large"]);
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_tlora")])
+        .args(MERGE);
+    command
+        .current_dir(scratch.path(""))
+        .env("TLORA_CACHE", scratch.path("cache"));
+    Ended::of(&command.output().unwrap())
+        .failed(2, &["error: ", "model.safetensors", "File too large"]);
     assert_eq!(scratch.names(), ["adapter.tlora", "base", "cache"]);
 }
 
@@ -54,11 +81,24 @@ fn a_full_disk_under_the_output() {
 fn a_full_disk_under_stdout_is_an_error_and_a_closed_pipe_is_not() {
     let scratch = Scratch::new();
     scratch.base_and_adapter();
-    let full = fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap().into_parts().0;
-    let output = scratch.command(&["digest", "base"]).stdout(full).output().unwrap();
+    let full = fs_err::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
+        .into_parts()
+        .0;
+    let output = scratch
+        .command(&["digest", "base"])
+        .stdout(full)
+        .output()
+        .unwrap();
     Ended::of(&output).failed(2, &["cannot write to stdout"]);
 
-    let mut child = scratch.command(&["inspect", "adapter.tlora"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = scratch
+        .command(&["inspect", "adapter.tlora"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
@@ -66,7 +106,11 @@ fn a_full_disk_under_stdout_is_an_error_and_a_closed_pipe_is_not() {
 /// Runs a merge and does something to the base as soon as the merge has opened it.
 fn merge_while(scratch: &Scratch, interfere: impl FnOnce()) -> Ended {
     let mut command = scratch.command(&[&MERGE[..], &["--no-cache"]].concat());
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // The temporary directory appears after the base was opened, and long before it is read to its end.
     while !scratch.names().iter().any(|name| name.contains("partial")) {
         std::thread::sleep(Duration::from_millis(1));
@@ -84,7 +128,14 @@ fn a_base_that_is_written_to_meanwhile() {
         file.seek(SeekFrom::End(-1)).unwrap();
         file.write_all(&[7]).unwrap();
     });
-    ended.failed(2, &["error: base changed while it was read", "model.safetensors", "nothing was written"]);
+    ended.failed(
+        2,
+        &[
+            "error: base changed while it was read",
+            "model.safetensors",
+            "nothing was written",
+        ],
+    );
     assert_eq!(scratch.names(), ["adapter.tlora", "base", "cache"]);
 }
 
@@ -93,22 +144,38 @@ fn a_base_that_is_truncated_meanwhile() {
     let scratch = Scratch::new();
     let file = larger_base(&scratch).join("model.safetensors");
     let ended = merge_while(&scratch, || {
-        fs_err::OpenOptions::new().write(true).open(&file).unwrap().set_len(1000).unwrap();
+        fs_err::OpenOptions::new()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_len(1000)
+            .unwrap();
     });
-    ended.failed(2, &["error: base changed while it was read", "model.safetensors"]);
+    ended.failed(
+        2,
+        &["error: base changed while it was read", "model.safetensors"],
+    );
     assert_eq!(scratch.names(), ["adapter.tlora", "base", "cache"]);
 }
 
 /// Kills a merge after `delay`; whether it was still running.
 fn kill_after(scratch: &Scratch, arguments: &[&str], delay: Duration) -> bool {
-    let mut child = scratch.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = scratch
+        .command(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     std::thread::sleep(delay);
     child.kill().unwrap();
     !child.wait().unwrap().success()
 }
 
 fn whole(directory: &Path) -> Vec<(String, Vec<u8>)> {
-    names(directory).into_iter().map(|name| (name.clone(), fs_err::read(directory.join(name)).unwrap())).collect()
+    names(directory)
+        .into_iter()
+        .map(|name| (name.clone(), fs_err::read(directory.join(name)).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -120,13 +187,23 @@ fn a_kill_leaves_nothing_or_the_whole() {
     let mut killed = 0;
     for step in 0..24 {
         let delay = Duration::from_millis(step * 4);
-        killed += usize::from(kill_after(&scratch, &[&MERGE[..], &["--no-cache"]].concat(), delay));
+        killed += usize::from(kill_after(
+            &scratch,
+            &[&MERGE[..], &["--no-cache"]].concat(),
+            delay,
+        ));
         if scratch.path("out").exists() {
-            assert!(whole(&scratch.path("out")) == expected, "killed after {delay:?}");
+            assert!(
+                whole(&scratch.path("out")) == expected,
+                "killed after {delay:?}"
+            );
             fs_err::remove_dir_all(scratch.path("out")).unwrap();
         }
     }
-    assert!(killed >= 3, "the base is too small for this test: only {killed} runs were killed");
+    assert!(
+        killed >= 3,
+        "the base is too small for this test: only {killed} runs were killed"
+    );
     // What is left of the killed runs is in nobody's way.
     scratch.done(&MERGE);
     assert!(whole(&scratch.path("out")) == expected);
@@ -138,17 +215,34 @@ fn a_kill_while_replacing_leaves_the_old_or_the_new() {
     larger_base(&scratch);
     scratch.done(&MERGE);
     let old = whole(&scratch.path("out"));
-    scratch.done(&["init", "base", "-o", "second.tlora", "--targets", "q_proj", "--v", "-0.1"]);
+    scratch.done(&[
+        "init",
+        "base",
+        "-o",
+        "second.tlora",
+        "--targets",
+        "q_proj",
+        "--v",
+        "-0.1",
+    ]);
     scratch.done(&["merge", "base", "second.tlora", "-o", "expected"]);
     let new = whole(&scratch.path("expected"));
     for step in 0..24 {
-        kill_after(&scratch, &["merge", "base", "second.tlora", "-o", "out", "--force"], Duration::from_millis(step * 3));
+        kill_after(
+            &scratch,
+            &["merge", "base", "second.tlora", "-o", "out", "--force"],
+            Duration::from_millis(step * 3),
+        );
         // Between two renames the old output may stand under its temporary name alone.
         if scratch.path("out").exists() {
             let found = whole(&scratch.path("out"));
             assert!(found == old || found == new, "killed after step {step}");
         } else {
-            assert!(scratch.names().iter().any(|name| name.starts_with(".out.")), "{:?}", scratch.names());
+            assert!(
+                scratch.names().iter().any(|name| name.starts_with(".out.")),
+                "{:?}",
+                scratch.names()
+            );
         }
     }
 }

@@ -38,7 +38,10 @@ impl Scratch {
     /// The command, with this directory as its working directory and its cache in it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tlora"));
-        command.args(arguments).current_dir(self.0.path()).env("TLORA_CACHE", self.path("cache"));
+        command
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("TLORA_CACHE", self.path("cache"));
         command
     }
 
@@ -57,7 +60,16 @@ impl Scratch {
     pub(crate) fn base_and_adapter(&self) -> PathBuf {
         let base = self.path("base");
         write_checkpoint(&base, &small_base());
-        self.done(&["init", "base", "-o", "adapter.tlora", "--targets", "q_proj", "--v", "0.05"]);
+        self.done(&[
+            "init",
+            "base",
+            "-o",
+            "adapter.tlora",
+            "--targets",
+            "q_proj",
+            "--v",
+            "0.05",
+        ]);
         base
     }
 
@@ -69,7 +81,9 @@ impl Scratch {
 
 pub(crate) fn names(directory: &Path) -> Vec<String> {
     let entries = fs_err::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -77,7 +91,11 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
 impl Ended {
     pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Self {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     /// It ended with this exit code, printed nothing on stdout, and the message has all of these parts.
@@ -86,7 +104,11 @@ impl Ended {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert_eq!(self.stdout, "", "{self:?}");
         for part in parts {
-            assert!(self.stderr.contains(part), "no {part:?} in: {}", self.stderr);
+            assert!(
+                self.stderr.contains(part),
+                "no {part:?} in: {}",
+                self.stderr
+            );
         }
     }
 }
@@ -95,18 +117,35 @@ impl Tensor {
     /// Weights between −1 and 1 that look like noise and are the same everywhere.
     pub(crate) fn bf16(name: &str, shape: &[usize]) -> Self {
         let count = shape.iter().product::<usize>();
-        let mut state = name.bytes().fold(1_u32, |state, byte| state.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        let mut state = name.bytes().fold(1_u32, |state, byte| {
+            state.wrapping_mul(31).wrapping_add(u32::from(byte))
+        });
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (f32::from(u16::try_from(state >> 16).unwrap()) / 32_768.0 - 1.0).to_bits() >> 16
         };
-        let bytes = (0..count).flat_map(|_| u16::try_from(next()).unwrap().to_le_bytes()).collect();
-        Self { name: name.to_owned(), dtype: "BF16", shape: shape.to_vec(), bytes }
+        let bytes = (0..count)
+            .flat_map(|_| u16::try_from(next()).unwrap().to_le_bytes())
+            .collect();
+        Self {
+            name: name.to_owned(),
+            dtype: "BF16",
+            shape: shape.to_vec(),
+            bytes,
+        }
     }
 
     pub(crate) fn f32(name: &str, values: &[f32]) -> Self {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Self { name: name.to_owned(), dtype: "F32", shape: vec![values.len()], bytes }
+        let bytes = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        Self {
+            name: name.to_owned(),
+            dtype: "F32",
+            shape: vec![values.len()],
+            bytes,
+        }
     }
 }
 
@@ -123,7 +162,11 @@ pub(crate) fn small_base() -> Vec<Tensor> {
 /// A directory with config.json and model.safetensors.
 pub(crate) fn write_checkpoint(directory: &Path, tensors: &[Tensor]) {
     fs_err::create_dir_all(directory).unwrap();
-    fs_err::write(directory.join("config.json"), "{\n  \"model_type\": \"llama\",\n  \"torch_dtype\": \"bfloat16\"\n}\n").unwrap();
+    fs_err::write(
+        directory.join("config.json"),
+        "{\n  \"model_type\": \"llama\",\n  \"torch_dtype\": \"bfloat16\"\n}\n",
+    )
+    .unwrap();
     fs_err::write(directory.join("model.safetensors"), safetensors(tensors)).unwrap();
 }
 
@@ -131,12 +174,23 @@ pub(crate) fn write_checkpoint(directory: &Path, tensors: &[Tensor]) {
 pub(crate) fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     let mut begin = 0;
     let mut entries = Vec::new();
-    for Tensor { name, dtype, shape, bytes } in tensors {
+    for Tensor {
+        name,
+        dtype,
+        shape,
+        bytes,
+    } in tensors
+    {
         let end = begin + bytes.len();
-        entries.push(format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#));
+        entries.push(format!(
+            r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#
+        ));
         begin = end;
     }
-    let data: Vec<u8> = tensors.iter().flat_map(|tensor| tensor.bytes.clone()).collect();
+    let data: Vec<u8> = tensors
+        .iter()
+        .flat_map(|tensor| tensor.bytes.clone())
+        .collect();
     with_header(&format!("{{{}}}", entries.join(",")), &data)
 }
 

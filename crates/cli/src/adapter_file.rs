@@ -10,13 +10,16 @@ use crate::failure::Failure;
 
 /// Reads an adapter, and no more bytes than one can have.
 pub(crate) fn read(path: &Path) -> Result<Adapter, Failure> {
-    let failed = |error| Failure::unknown(format!("{} cannot be read", path.display())).caused_by(error);
+    let failed =
+        |error| Failure::unknown(format!("{} cannot be read", path.display())).caused_by(error);
     let file = File::open(path).map_err(failed)?;
     match Adapter::read_from(file) {
         Ok(adapter) => Ok(adapter),
         Err(ReadError::Parse(error)) => Err(not_an_adapter(path, error)),
         Err(ReadError::Io(error)) => Err(failed(error)),
-        Err(error) => Err(Failure::unknown(format!("{} cannot be read", path.display())).caused_by(error)),
+        Err(error) => {
+            Err(Failure::unknown(format!("{} cannot be read", path.display())).caused_by(error))
+        }
     }
 }
 

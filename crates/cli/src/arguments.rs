@@ -112,7 +112,12 @@ pub(crate) struct SharingOptions {
 #[derive(Debug, Args)]
 pub(crate) struct TargetOptions {
     /// Ends of the names of the modules to adapt (default: the attention and MLP projections of the model's family)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', conflicts_with = "modules_file")]
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        conflicts_with = "modules_file"
+    )]
     pub(crate) targets: Option<Vec<String>>,
     /// A text file with the full names of the modules to adapt, one a line, in order
     #[arg(long, value_name = "FILE")]
@@ -122,7 +127,13 @@ pub(crate) struct TargetOptions {
 #[derive(Debug, Args)]
 pub(crate) struct ValueOptions {
     /// The trained numbers, group by group (default: zeros)
-    #[arg(long, value_name = "NUMBER,...", value_delimiter = ',', allow_negative_numbers = true, conflicts_with = "v_file")]
+    #[arg(
+        long,
+        value_name = "NUMBER,...",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        conflicts_with = "v_file"
+    )]
     pub(crate) v: Option<Vec<f64>>,
     /// A JSON file with the trained numbers: one list, or a list of one list per group
     #[arg(long, value_name = "FILE")]
@@ -281,7 +292,10 @@ pub(crate) struct ManOptions {
 impl CacheOptions {
     /// Without a cache.
     pub(crate) const fn none() -> Self {
-        Self { no_cache: true, cache_dir: None }
+        Self {
+            no_cache: true,
+            cache_dir: None,
+        }
     }
 }
 

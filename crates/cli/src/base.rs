@@ -16,12 +16,22 @@ pub(crate) fn open(base: &str, bar: &Bar) -> Result<Checkpoint, Failure> {
     let directory = match location {
         BaseLocation::Directory(directory) => directory,
         BaseLocation::Hub(_) => {
-            let options = HubOptions::from_env()
-                .map_err(|error| Failure::unknown("the settings of the hub are not usable").caused_by(error))?;
-            location.fetch(&options, &Download::new(bar)).map_err(no_base)?.directory
+            let options = HubOptions::from_env().map_err(|error| {
+                Failure::unknown("the settings of the hub are not usable").caused_by(error)
+            })?;
+            location
+                .fetch(&options, &Download::new(bar))
+                .map_err(no_base)?
+                .directory
         }
     };
-    Checkpoint::open(directory).map_err(|error| Subject { base, adapters: &[] }.checkpoint(error))
+    Checkpoint::open(directory).map_err(|error| {
+        Subject {
+            base,
+            adapters: &[],
+        }
+        .checkpoint(error)
+    })
 }
 
 /// Shows a download of several files as one.
@@ -32,7 +42,10 @@ struct Download<'a> {
 
 impl<'a> Download<'a> {
     fn new(bar: &'a Bar) -> Self {
-        Self { bar, done: RefCell::default() }
+        Self {
+            bar,
+            done: RefCell::default(),
+        }
     }
 }
 
@@ -48,10 +61,15 @@ impl HubProgress for Download<'_> {
     }
 
     fn retrying(&self, what: &str, error: &dyn std::error::Error, wait: std::time::Duration) {
-        self.bar.note(format_args!("{what}: {error}; trying again in {} s", wait.as_secs()));
+        self.bar.note(format_args!(
+            "{what}: {error}; trying again in {} s",
+            wait.as_secs()
+        ));
     }
 
     fn waiting(&self, file: &str) {
-        self.bar.note(format_args!("waiting for another process that downloads {file}"));
+        self.bar.note(format_args!(
+            "waiting for another process that downloads {file}"
+        ));
     }
 }

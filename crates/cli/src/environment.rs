@@ -22,14 +22,30 @@ impl Environment {
     /// Checks that this machine computes as it must, before anything else.
     pub(crate) fn new(cache: &CacheOptions, run: &RunOptions) -> Result<Self, Failure> {
         tlora_basis::self_test()?;
-        let threads = run.threads.and_then(|threads| NonZero::new(usize::from(threads)));
-        let threads = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);
-        let cache = if cache.no_cache { None } else { Cache::open(cache.cache_dir.clone()) };
-        Ok(Self { bar: Bar::new(run.quiet), threads, cache })
+        let threads = run
+            .threads
+            .and_then(|threads| NonZero::new(usize::from(threads)));
+        let threads = threads
+            .or_else(|| thread::available_parallelism().ok())
+            .unwrap_or(NonZero::<usize>::MIN);
+        let cache = if cache.no_cache {
+            None
+        } else {
+            Cache::open(cache.cache_dir.clone())
+        };
+        Ok(Self {
+            bar: Bar::new(run.quiet),
+            threads,
+            cache,
+        })
     }
 
     pub(crate) fn run(&self) -> Run<'_> {
-        Run { threads: self.threads, cache: self.cache.as_ref(), progress: &self.bar }
+        Run {
+            threads: self.threads,
+            cache: self.cache.as_ref(),
+            progress: &self.bar,
+        }
     }
 }
 
@@ -38,12 +54,20 @@ pub(crate) fn warn_about(notes: &[BasisNote]) {
     for note in notes {
         let module = Untrusted(&note.module);
         if note.effective_rank < note.rank {
-            let BasisNote { effective_rank, rank, .. } = note;
-            warn(format_args!("{module} has only {effective_rank} of {rank} singular directions; the others are zero"));
+            let BasisNote {
+                effective_rank,
+                rank,
+                ..
+            } = note;
+            warn(format_args!(
+                "{module} has only {effective_rank} of {rank} singular directions; the others are zero"
+            ));
         }
         if let Some(tie) = &note.near_tie {
             let (first, second) = (tie.index, tie.index + 1);
-            warn(format_args!("{module}: singular values {first} and {second} are nearly equal, so the order of their directions means little"));
+            warn(format_args!(
+                "{module}: singular values {first} and {second} are nearly equal, so the order of their directions means little"
+            ));
         }
     }
 }

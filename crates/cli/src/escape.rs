@@ -52,12 +52,18 @@ mod tests {
 
     #[test]
     fn escapes_terminal_sequences_and_direction_overrides() {
-        assert_eq!(Untrusted("a\x1b[2Jb\u{202e}c\n").to_string(), "a\\u{1b}[2Jb\\u{202e}c\\n");
+        assert_eq!(
+            Untrusted("a\x1b[2Jb\u{202e}c\n").to_string(),
+            "a\\u{1b}[2Jb\\u{202e}c\\n"
+        );
     }
 
     #[test]
     fn leaves_ordinary_text_alone() {
-        assert_eq!(Untrusted("Qwen2.5 für Mathe, 数学").to_string(), "Qwen2.5 für Mathe, 数学");
+        assert_eq!(
+            Untrusted("Qwen2.5 für Mathe, 数学").to_string(),
+            "Qwen2.5 für Mathe, 数学"
+        );
     }
 
     #[test]

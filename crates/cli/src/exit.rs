@@ -18,7 +18,11 @@ impl Exit {
     pub(crate) fn from_usage(error: &clap::Error) -> Self {
         // A closed stdout or stderr leaves nobody to tell.
         let _closed = error.print();
-        if error.use_stderr() { Self::Unknown } else { Self::Done }
+        if error.use_stderr() {
+            Self::Unknown
+        } else {
+            Self::Done
+        }
     }
 }
 

@@ -21,7 +21,10 @@ pub(crate) struct Subject<'a> {
 
 impl Subject<'_> {
     fn adapter(&self, number: usize) -> String {
-        self.adapters.get(number).map_or_else(|| "the adapter".to_owned(), |path| path.display().to_string())
+        self.adapters.get(number).map_or_else(
+            || "the adapter".to_owned(),
+            |path| path.display().to_string(),
+        )
     }
 
     /// Explains why a merge, a measurement or a new adapter did not come about.
@@ -50,35 +53,53 @@ impl Subject<'_> {
         }
     }
 
-    fn wrong_base(&self, adapter: usize, expected: &BaseDigest, found: &BaseDigest, differing: Difference) -> Failure {
+    fn wrong_base(
+        &self,
+        adapter: usize,
+        expected: &BaseDigest,
+        found: &BaseDigest,
+        differing: Difference,
+    ) -> Failure {
         let path = self.adapter(adapter);
         let failure = Failure::no(format!("{path} was made for another base model"))
             .fact("base digest in the adapter", expected)
             .fact(format!("base digest of {}", self.base), found);
         match differing {
             Difference::TiedHead { stored } => {
-                let (verb, fix) = if stored { ("stores", "without it") } else { ("leaves out", "with it") };
+                let (verb, fix) = if stored {
+                    ("stores", "without it")
+                } else {
+                    ("leaves out", "with it")
+                };
                 failure.fact("only difference", format!("{} {verb} lm_head.weight, which is tied", self.base)).hint(
                     format!("the weights are the same; use the copy of the model {fix}, as it was when the adapter was made"),
                 )
             }
-            Difference::Tensors(tensors) => listed(failure, &tensors).hint("use the base model that the adapter was made for"),
-            Difference::Modules(error) => failure
-                .fact("modules", error)
-                .hint(format!("`tlora inspect {path}` shows which modules the adapter steers")),
-            _ => failure.hint(format!("`tlora inspect {path}` shows what the file says about its base model")),
+            Difference::Tensors(tensors) => {
+                listed(failure, &tensors).hint("use the base model that the adapter was made for")
+            }
+            Difference::Modules(error) => failure.fact("modules", error).hint(format!(
+                "`tlora inspect {path}` shows which modules the adapter steers"
+            )),
+            _ => failure.hint(format!(
+                "`tlora inspect {path}` shows what the file says about its base model"
+            )),
         }
     }
 
     fn numeric(&self, error: MergeError) -> Failure {
         let failure = match &error {
-            MergeError::Numeric { source: BasisError::NotRepresentable { .. }, .. } => {
-                Failure::no("the update is too large for the output type").hint("--dtype bf16 or f32 has a larger range")
-            }
-            MergeError::Numeric { source: BasisError::NonFinite { .. }, .. } => {
-                Failure::no(format!("{} has weights that are not numbers", self.base))
-                    .hint("the base is damaged, or was never right: fetch it again and compare its files")
-            }
+            MergeError::Numeric {
+                source: BasisError::NotRepresentable { .. },
+                ..
+            } => Failure::no("the update is too large for the output type")
+                .hint("--dtype bf16 or f32 has a larger range"),
+            MergeError::Numeric {
+                source: BasisError::NonFinite { .. },
+                ..
+            } => Failure::no(format!("{} has weights that are not numbers", self.base)).hint(
+                "the base is damaged, or was never right: fetch it again and compare its files",
+            ),
             _ => Failure::no(format!("{} has a weight that cannot be used", self.base)),
         };
         failure.caused_by(error)
@@ -113,7 +134,12 @@ fn changed(base: &str) -> Failure {
 
 fn listed(mut failure: Failure, tensors: &[TensorDifference]) -> Failure {
     failure = failure.fact("tensors that differ", tensors.len());
-    for TensorDifference { name, expected, found } in tensors.iter().take(LISTED) {
+    for TensorDifference {
+        name,
+        expected,
+        found,
+    } in tensors.iter().take(LISTED)
+    {
         let difference = match (expected, found) {
             (Some(expected), Some(found)) if expected == found => format!("{found}, other values"),
             (Some(expected), Some(found)) => format!("{found}, expected {expected}"),
@@ -149,7 +175,10 @@ pub(crate) fn output(error: OutputError) -> Failure {
 /// Explains why a file is not an adapter.
 pub(crate) fn not_an_adapter(path: &std::path::Path, error: ParseError) -> Failure {
     Failure::no(format!("{} is not a valid adapter", path.display()))
-        .fact("rule", format!("{} ({}) of spec/tlora.md", error.rule(), error.class()))
+        .fact(
+            "rule",
+            format!("{} ({}) of spec/tlora.md", error.rule(), error.class()),
+        )
         .caused_by(error)
 }
 
@@ -161,6 +190,10 @@ pub(crate) fn no_base(error: BaseLocationError) -> Failure {
 impl From<BasisError> for Failure {
     /// The self-test is the only call that comes here directly.
     fn from(error: BasisError) -> Self {
-        Self::new(Exit::Unknown, "this machine does not compute as the specification wants").caused_by(error)
+        Self::new(
+            Exit::Unknown,
+            "this machine does not compute as the specification wants",
+        )
+        .caused_by(error)
     }
 }

@@ -19,7 +19,13 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
-        Self { exit, message: message.to_string(), facts: Vec::new(), cause: None, hint: None }
+        Self {
+            exit,
+            message: message.to_string(),
+            facts: Vec::new(),
+            cause: None,
+            hint: None,
+        }
     }
 
     /// The input was read, and is not what it has to be.
@@ -65,10 +71,22 @@ impl Failure {
 
     /// Writes the failure to stderr and gives the exit code.
     pub(crate) fn print(&self) -> Exit {
-        note(format_args!("{ERROR}error:{ERROR:#} {}", Untrusted(&self.message)));
-        let width = self.facts.iter().map(|(name, _)| Untrusted(name).to_string().chars().count()).max().unwrap_or(0);
+        note(format_args!(
+            "{ERROR}error:{ERROR:#} {}",
+            Untrusted(&self.message)
+        ));
+        let width = self
+            .facts
+            .iter()
+            .map(|(name, _)| Untrusted(name).to_string().chars().count())
+            .max()
+            .unwrap_or(0);
         for (name, value) in &self.facts {
-            note(format_args!("  {:width$}   {}", Untrusted(name), Untrusted(value)));
+            note(format_args!(
+                "  {:width$}   {}",
+                Untrusted(name),
+                Untrusted(value)
+            ));
         }
         for cause in self.causes() {
             note(format_args!("  because: {}", Untrusted(cause)));

@@ -30,8 +30,17 @@ struct State {
 
 impl Bar {
     pub(crate) fn new(quiet: bool) -> Self {
-        let state = State { label: "", total: 0, started: Instant::now(), drawn: None };
-        Self { shown: !quiet && std::io::stderr().is_terminal(), done: AtomicU64::new(0), state: Mutex::new(state) }
+        let state = State {
+            label: "",
+            total: 0,
+            started: Instant::now(),
+            drawn: None,
+        };
+        Self {
+            shown: !quiet && std::io::stderr().is_terminal(),
+            done: AtomicU64::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     /// Starts a new bar.
@@ -39,7 +48,12 @@ impl Bar {
         self.clear();
         self.done.store(0, Ordering::Relaxed);
         if let Ok(mut state) = self.state.lock() {
-            *state = State { label, total, started: Instant::now(), drawn: None };
+            *state = State {
+                label,
+                total,
+                started: Instant::now(),
+                drawn: None,
+            };
         }
     }
 
@@ -60,10 +74,15 @@ impl Bar {
             return;
         }
         // Whoever holds the lock is drawing; one drawing is enough.
-        let Ok(mut state) = self.state.try_lock() else { return };
+        let Ok(mut state) = self.state.try_lock() else {
+            return;
+        };
         if state.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
             state.drawn = Some(Instant::now());
-            write_stderr(&format!("\r{}\x1b[K", line(state.label, done, state.total, state.started.elapsed())));
+            write_stderr(&format!(
+                "\r{}\x1b[K",
+                line(state.label, done, state.total, state.started.elapsed())
+            ));
         }
     }
 
@@ -80,7 +99,11 @@ impl Progress for Bar {
     }
 
     fn advance(&self, bytes: u64) {
-        self.draw(self.done.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes));
+        self.draw(
+            self.done
+                .fetch_add(bytes, Ordering::Relaxed)
+                .saturating_add(bytes),
+        );
     }
 }
 
@@ -102,10 +125,19 @@ const fn label(stage: Stage) -> &'static str {
 
 fn line(label: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let done = done.min(total);
-    let filled = (u128::from(WIDTH) * u128::from(done) / u128::from(total.max(1))).try_into().unwrap_or(usize::MAX);
-    let empty = usize::try_from(WIDTH).unwrap_or(usize::MAX).saturating_sub(filled);
+    let filled = (u128::from(WIDTH) * u128::from(done) / u128::from(total.max(1)))
+        .try_into()
+        .unwrap_or(usize::MAX);
+    let empty = usize::try_from(WIDTH)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(filled);
     let (bar, rest) = ("█".repeat(filled), "░".repeat(empty));
-    format!("{label:<17} {bar}{rest} {} / {}  {}", size(done), size(total), time_left(done, total, elapsed))
+    format!(
+        "{label:<17} {bar}{rest} {} / {}  {}",
+        size(done),
+        size(total),
+        time_left(done, total, elapsed)
+    )
 }
 
 fn time_left(done: u64, total: u64, elapsed: Duration) -> String {
@@ -113,7 +145,8 @@ fn time_left(done: u64, total: u64, elapsed: Duration) -> String {
     if done == 0 || elapsed < Duration::from_secs(1) {
         return String::new();
     }
-    let seconds = u128::from(elapsed.as_secs()) * u128::from(total.saturating_sub(done)) / u128::from(done);
+    let seconds =
+        u128::from(elapsed.as_secs()) * u128::from(total.saturating_sub(done)) / u128::from(done);
     format!("{}:{:02} left", seconds / 60, seconds % 60)
 }
 
@@ -139,13 +172,28 @@ mod tests {
 
     #[test]
     fn shows_bytes_and_the_time_left() {
-        let shown = line("merging", 1_500_000_000, 3_000_000_000, Duration::from_secs(62));
-        assert_eq!(shown, format!("merging           {}{} 1.5 GB / 3.0 GB  1:02 left", "█".repeat(12), "░".repeat(12)));
+        let shown = line(
+            "merging",
+            1_500_000_000,
+            3_000_000_000,
+            Duration::from_secs(62),
+        );
+        assert_eq!(
+            shown,
+            format!(
+                "merging           {}{} 1.5 GB / 3.0 GB  1:02 left",
+                "█".repeat(12),
+                "░".repeat(12)
+            )
+        );
     }
 
     #[test]
     fn survives_nothing_to_do() {
-        assert_eq!(line("merging", 0, 0, Duration::ZERO), format!("merging           {} 0 B / 0 B  ", "░".repeat(24)));
+        assert_eq!(
+            line("merging", 0, 0, Duration::ZERO),
+            format!("merging           {} 0 B / 0 B  ", "░".repeat(24))
+        );
     }
 
     #[test]

@@ -25,7 +25,11 @@ pub(crate) struct BasisKey {
 
 impl BasisKey {
     pub(crate) fn of(weight: &ModuleWeight) -> Self {
-        Self { name: weight.name.clone(), rank: weight.rank, transposed: weight.transposed }
+        Self {
+            name: weight.name.clone(),
+            rank: weight.rank,
+            transposed: weight.transposed,
+        }
     }
 }
 
@@ -45,9 +49,18 @@ pub struct BasisNote {
 impl BasisNote {
     /// What there is to say about a basis, if anything.
     fn of(key: &BasisKey, exact: &ExactBasis) -> Option<Self> {
-        let &ExactBasis { effective_rank, near_tie, .. } = exact;
+        let &ExactBasis {
+            effective_rank,
+            near_tie,
+            ..
+        } = exact;
         let (module, rank) = (key.name.clone(), key.rank);
-        (effective_rank < rank || near_tie.is_some()).then_some(Self { module, effective_rank, rank, near_tie })
+        (effective_rank < rank || near_tie.is_some()).then_some(Self {
+            module,
+            effective_rank,
+            rank,
+            near_tie,
+        })
     }
 }
 
@@ -72,8 +85,13 @@ pub(crate) fn from_cache<'a>(
 }
 
 /// One weight of each key.
-pub(crate) fn distinct<'a>(weights: impl IntoIterator<Item = &'a ModuleWeight>) -> Vec<&'a ModuleWeight> {
-    let by_key: BTreeMap<_, _> = weights.into_iter().map(|weight| (BasisKey::of(weight), weight)).collect();
+pub(crate) fn distinct<'a>(
+    weights: impl IntoIterator<Item = &'a ModuleWeight>,
+) -> Vec<&'a ModuleWeight> {
+    let by_key: BTreeMap<_, _> = weights
+        .into_iter()
+        .map(|weight| (BasisKey::of(weight), weight))
+        .collect();
     by_key.into_values().collect()
 }
 
@@ -88,9 +106,19 @@ pub(crate) fn compute(
     run: &Run<'_>,
 ) -> Result<(Bases, Vec<BasisNote>), MergeError> {
     // The largest first, so that no thread begins one when the others are done.
-    weights.sort_by(|a, b| b.tensor.bytes.cmp(&a.tensor.bytes).then_with(|| a.name.cmp(&b.name)));
-    run.progress.start(Stage::Bases, weights.iter().map(|weight| weight.tensor.bytes).sum());
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(run.threads.get()).build()?;
+    weights.sort_by(|a, b| {
+        b.tensor
+            .bytes
+            .cmp(&a.tensor.bytes)
+            .then_with(|| a.name.cmp(&b.name))
+    });
+    run.progress.start(
+        Stage::Bases,
+        weights.iter().map(|weight| weight.tensor.bytes).sum(),
+    );
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(run.threads.get())
+        .build()?;
     let budget = Budget::new(BUDGET);
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(BasisKey, ExactBasis)>, MergeError> {
@@ -110,15 +138,31 @@ pub(crate) fn compute(
         Ok(done)
     };
     let computed = thread::scope(|scope| {
-        let workers: Vec<_> = (0..run.threads.get().min(weights.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..run.threads.get().min(weights.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
         let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        workers.into_iter().map(join).collect::<Result<Vec<_>, MergeError>>()
+        workers
+            .into_iter()
+            .map(join)
+            .collect::<Result<Vec<_>, MergeError>>()
     })?;
     let computed: BTreeMap<BasisKey, ExactBasis> = computed.into_iter().flatten().collect();
-    let notes = computed.iter().filter_map(|(key, exact)| BasisNote::of(key, exact)).collect();
-    Ok((computed.into_iter().map(|(key, exact)| (key, exact.basis)).collect(), notes))
+    let notes = computed
+        .iter()
+        .filter_map(|(key, exact)| BasisNote::of(key, exact))
+        .collect();
+    Ok((
+        computed
+            .into_iter()
+            .map(|(key, exact)| (key, exact.basis))
+            .collect(),
+        notes,
+    ))
 }
 
 fn compute_one(
@@ -128,7 +172,8 @@ fn compute_one(
 ) -> Result<ExactBasis, MergeError> {
     let bytes = weight.read(checkpoint)?;
     let rows = weight.rows(&bytes)?;
-    pool.install(|| exact_basis(&rows, weight.rank)).map_err(|source| weight.fault(source, 0))
+    pool.install(|| exact_basis(&rows, weight.rank))
+        .map_err(|source| weight.fault(source, 0))
 }
 
 /// Bytes that may be held at once. A single weight larger than that is held alone.
@@ -145,23 +190,37 @@ struct Held<'a> {
 
 impl Budget {
     const fn new(limit: u64) -> Self {
-        Self { limit, held: Mutex::new(0), returned: Condvar::new() }
+        Self {
+            limit,
+            held: Mutex::new(0),
+            returned: Condvar::new(),
+        }
     }
 
     fn take(&self, bytes: u64) -> Held<'_> {
         // The number is right even if a thread panicked while it held the lock.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         while *held > 0 && held.saturating_add(bytes) > self.limit {
-            held = self.returned.wait(held).unwrap_or_else(PoisonError::into_inner);
+            held = self
+                .returned
+                .wait(held)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         *held = held.saturating_add(bytes);
-        Held { budget: self, bytes }
+        Held {
+            budget: self,
+            bytes,
+        }
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let mut held = self.budget.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self
+            .budget
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *held = held.saturating_sub(self.bytes);
         self.budget.returned.notify_all();
     }

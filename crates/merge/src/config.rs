@@ -56,11 +56,17 @@ mod tests {
     fn sets_the_type_under_either_name_and_in_parts() {
         let config = r#"{"a": 1, "dtype": "bfloat16", "text_config": {"torch_dtype": "bfloat16", "b": [1e-6]}}"#;
         let expected = r#"{"a": 1, "dtype": "float32", "text_config": {"torch_dtype": "float32", "b": [1e-6]}}"#;
-        assert_eq!(rewritten(config), serde_json::from_str::<Value>(expected).unwrap());
+        assert_eq!(
+            rewritten(config),
+            serde_json::from_str::<Value>(expected).unwrap()
+        );
     }
 
     #[test]
     fn adds_the_type_where_none_is_named() {
-        assert_eq!(rewritten(r#"{"a": 1}"#), serde_json::json!({"a": 1, "torch_dtype": "float32"}));
+        assert_eq!(
+            rewritten(r#"{"a": 1}"#),
+            serde_json::json!({"a": 1, "torch_dtype": "float32"})
+        );
     }
 }

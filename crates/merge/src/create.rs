@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use tlora_basis::basis_check;
 use tlora_checkpoint::{Checkpoint, Module, default_targets, modules, stores_transposed};
 use tlora_format::{
-    Adapter, AdapterFields, BaseDigest, BasisKind, Grouping, Precision, ProjectionKind, Rounding, SigmaSide,
-    TargetModules, TextKey, Tying, paper_grouping, peft_grouping,
+    Adapter, AdapterFields, BaseDigest, BasisKind, Grouping, Precision, ProjectionKind, Rounding,
+    SigmaSide, TargetModules, TextKey, Tying, paper_grouping, peft_grouping,
 };
 
 use crate::bases::{self, BasisKey, BasisNote};
@@ -81,13 +81,24 @@ pub struct Created {
 ///
 /// # Errors
 /// The recipe does not fit the base, or the base cannot be read, or a weight has no basis.
-pub fn create(checkpoint: &Checkpoint, recipe: &Recipe, run: &Run<'_>) -> Result<Created, MergeError> {
-    let targets = recipe.targets.clone().map_or_else(|| default_targets(checkpoint), Ok)?;
+pub fn create(
+    checkpoint: &Checkpoint,
+    recipe: &Recipe,
+    run: &Run<'_>,
+) -> Result<Created, MergeError> {
+    let targets = recipe
+        .targets
+        .clone()
+        .map_or_else(|| default_targets(checkpoint), Ok)?;
     let modules = modules(checkpoint, &targets)?;
     let config = checkpoint.config()?;
-    let transposed: Vec<bool> = modules.iter().map(|module| stores_transposed(&config, &module.name)).collect();
+    let transposed: Vec<bool> = modules
+        .iter()
+        .map(|module| stores_transposed(&config, &module.name))
+        .collect();
     // First without what takes long, to see whether it is an adapter at all.
-    let mut fields = Adapter::new(fields(recipe, targets, &modules, transposed.clone())?)?.into_fields();
+    let mut fields =
+        Adapter::new(fields(recipe, targets, &modules, transposed.clone())?)?.into_fields();
     let weights = modules.into_iter().zip(transposed);
     let weights: Vec<ModuleWeight> = weights
         .map(|(module, transposed)| ModuleWeight::new(module, transposed, recipe.rank))
@@ -98,8 +109,15 @@ pub fn create(checkpoint: &Checkpoint, recipe: &Recipe, run: &Run<'_>) -> Result
     checkpoint.ensure_unchanged()?;
     found.extend(computed);
     fields.base = base;
-    fields.basis_check = basis_check(weights.iter().map(|weight| (weight.name.as_str(), &found[&BasisKey::of(weight)])));
-    Ok(Created { adapter: Adapter::new(fields)?, notes })
+    fields.basis_check = basis_check(
+        weights
+            .iter()
+            .map(|weight| (weight.name.as_str(), &found[&BasisKey::of(weight)])),
+    );
+    Ok(Created {
+        adapter: Adapter::new(fields)?,
+        notes,
+    })
 }
 
 fn fields(
@@ -109,7 +127,8 @@ fn fields(
     transposed: Vec<bool>,
 ) -> Result<AdapterFields, MergeError> {
     let count = u32::try_from(modules.len()).ok().and_then(NonZeroU32::new);
-    let count = count.ok_or_else(|| parameter("modules", "1 to 1048576".to_owned(), modules.len()))?;
+    let count =
+        count.ok_or_else(|| parameter("modules", "1 to 1048576".to_owned(), modules.len()))?;
     let Grouping { group_count, n_tie } = recipe.groups.of(count);
     Ok(AdapterFields {
         precision: recipe.precision,
@@ -119,7 +138,11 @@ fn fields(
         module_count: count.get(),
         group_count,
         n_tie,
-        tying: if recipe.structured { Tying::Structured } else { Tying::Tiled },
+        tying: if recipe.structured {
+            Tying::Structured
+        } else {
+            Tying::Tiled
+        },
         targets,
         sigma_side: recipe.sigma_side,
         basis: BasisKind::Exact,
@@ -140,7 +163,11 @@ fn fields(
 fn packed_v(recipe: &Recipe, group_count: u32) -> Result<Vec<u32>, MergeError> {
     let wanted = u64::from(group_count) * u64::from(recipe.u);
     if wanted > MAX_VALUES {
-        return Err(parameter("trained numbers", format!("at most {MAX_VALUES} in all"), wanted));
+        return Err(parameter(
+            "trained numbers",
+            format!("at most {MAX_VALUES} in all"),
+            wanted,
+        ));
     }
     let v = match &recipe.v {
         Some(v) if v.len() as u64 == wanted => v.clone(),
@@ -150,9 +177,16 @@ fn packed_v(recipe: &Recipe, group_count: u32) -> Result<Vec<u32>, MergeError> {
         }
         None => vec![0.0; usize::try_from(wanted).unwrap_or(usize::MAX)],
     };
-    recipe.precision.pack(&v).map_err(|error| parameter("trained numbers", "finite ones".to_owned(), error))
+    recipe
+        .precision
+        .pack(&v)
+        .map_err(|error| parameter("trained numbers", "finite ones".to_owned(), error))
 }
 
 fn parameter(what: &'static str, wanted: String, found: impl ToString) -> MergeError {
-    MergeError::Parameter { what, wanted, found: found.to_string() }
+    MergeError::Parameter {
+        what,
+        wanted,
+        found: found.to_string(),
+    }
 }

@@ -98,7 +98,13 @@ pub enum MergeError {
 impl MergeError {
     /// Whether a merged weight is too large for the output type.
     pub(crate) const fn is_not_representable(&self) -> bool {
-        matches!(self, Self::Numeric { source: BasisError::NotRepresentable { .. }, .. })
+        matches!(
+            self,
+            Self::Numeric {
+                source: BasisError::NotRepresentable { .. },
+                ..
+            }
+        )
     }
 }
 

@@ -66,7 +66,9 @@ fn listing(checkpoint: &Checkpoint, digested: &Digested) -> Listing {
         shape: tensor.shape.clone(),
         leaf: *leaf,
     };
-    tensors.map(|((name, tensor), leaf)| (name.clone(), entry((tensor, leaf)))).collect()
+    tensors
+        .map(|((name, tensor), leaf)| (name.clone(), entry((tensor, leaf))))
+        .collect()
 }
 
 /// Remembers the tensors of a base, best effort: a cache that cannot be written only makes a later message shorter.
@@ -88,19 +90,34 @@ pub(crate) fn remember(cache: &Path, checkpoint: &Checkpoint, digested: &Digeste
 fn recall(cache: &Path, digest: &BaseDigest) -> Option<Listing> {
     let listing: Listing = serde_json::from_slice(&fs_err::read(path(cache, digest)).ok()?).ok()?;
     // The listing is only a file in a cache: it counts if it has the digest that it is filed under.
-    let records = listing.iter().map(|(name, entry)| record(name, entry)).collect::<Option<Vec<_>>>()?;
+    let records = listing
+        .iter()
+        .map(|(name, entry)| record(name, entry))
+        .collect::<Option<Vec<_>>>()?;
     (root(records) == *digest).then_some(listing)
 }
 
 fn record<'a>(name: &'a str, entry: &'a Entry) -> Option<TensorLeaf<'a>> {
     let dtype = Dtype::from_name(&entry.dtype)?;
-    let elements = entry.shape.iter().try_fold(1_u64, |product, &dimension| product.checked_mul(dimension))?;
-    Some(TensorLeaf { name, dtype, shape: &entry.shape, bytes: elements.checked_mul(dtype.size())?, leaf: entry.leaf })
+    let elements = entry
+        .shape
+        .iter()
+        .try_fold(1_u64, |product, &dimension| product.checked_mul(dimension))?;
+    Some(TensorLeaf {
+        name,
+        dtype,
+        shape: &entry.shape,
+        bytes: elements.checked_mul(dtype.size())?,
+        leaf: entry.leaf,
+    })
 }
 
 fn path(cache: &Path, digest: &BaseDigest) -> PathBuf {
     let text = digest.to_string();
-    cache.join("bases").join(format!("{}.json", text.strip_prefix("tmd1:").unwrap_or(&text)))
+    cache.join("bases").join(format!(
+        "{}.json",
+        text.strip_prefix("tmd1:").unwrap_or(&text)
+    ))
 }
 
 /// What is known of the difference between a base and the one that has the digest `expected`.
@@ -130,7 +147,10 @@ fn tied_head(found: &Listing, expected: &BaseDigest) -> Option<bool> {
         let (_, embedding) = found.iter().find(|(name, _)| name.ends_with(EMBEDDING))?;
         other.insert(HEAD.to_owned(), embedding.clone());
     }
-    let records = other.iter().map(|(name, entry)| record(name, entry)).collect::<Option<Vec<_>>>()?;
+    let records = other
+        .iter()
+        .map(|(name, entry)| record(name, entry))
+        .collect::<Option<Vec<_>>>()?;
     (root(records) == *expected).then_some(stored)
 }
 
@@ -152,11 +172,19 @@ mod tests {
     use super::*;
 
     fn entry(dtype: &str, shape: &[u64], leaf: u8) -> Entry {
-        Entry { dtype: dtype.to_owned(), shape: shape.to_vec(), leaf: [leaf; 32] }
+        Entry {
+            dtype: dtype.to_owned(),
+            shape: shape.to_vec(),
+            leaf: [leaf; 32],
+        }
     }
 
     fn digest(listing: &Listing) -> BaseDigest {
-        root(listing.iter().map(|(name, entry)| record(name, entry).unwrap()))
+        root(
+            listing
+                .iter()
+                .map(|(name, entry)| record(name, entry).unwrap()),
+        )
     }
 
     #[test]
@@ -175,16 +203,31 @@ mod tests {
         assert_eq!(
             compare(&expected, &found),
             [
-                TensorDifference { name: "b".to_owned(), expected: text("BF16 [2]"), found: text("F32 [2]") },
-                TensorDifference { name: "c".to_owned(), expected: text("BF16 [2]"), found: None },
-                TensorDifference { name: "d".to_owned(), expected: None, found: text("BF16 [2]") },
+                TensorDifference {
+                    name: "b".to_owned(),
+                    expected: text("BF16 [2]"),
+                    found: text("F32 [2]")
+                },
+                TensorDifference {
+                    name: "c".to_owned(),
+                    expected: text("BF16 [2]"),
+                    found: None
+                },
+                TensorDifference {
+                    name: "d".to_owned(),
+                    expected: None,
+                    found: text("BF16 [2]")
+                },
             ]
         );
     }
 
     #[test]
     fn recognises_a_tied_head_in_both_directions() {
-        let without = Listing::from([("model.embed_tokens.weight".to_owned(), entry("BF16", &[4, 2], 1))]);
+        let without = Listing::from([(
+            "model.embed_tokens.weight".to_owned(),
+            entry("BF16", &[4, 2], 1),
+        )]);
         let mut with = without.clone();
         with.insert(HEAD.to_owned(), entry("BF16", &[4, 2], 1));
         assert_eq!(tied_head(&without, &digest(&with)), Some(false));

@@ -26,15 +26,24 @@ impl Layout {
         dtype: Option<WeightDtype>,
     ) -> Result<Self, MergeError> {
         let output = |module: &AdaptedModule| dtype.unwrap_or(module.weight.dtype);
-        let adapted: BTreeMap<String, WeightDtype> =
-            modules.into_iter().map(|module| (module.weight.tensor.name.clone(), output(module))).collect();
-        let mut tensors: Vec<Vec<&TensorInfo>> = checkpoint.shards().iter().map(|_| Vec::new()).collect();
+        let adapted: BTreeMap<String, WeightDtype> = modules
+            .into_iter()
+            .map(|module| (module.weight.tensor.name.clone(), output(module)))
+            .collect();
+        let mut tensors: Vec<Vec<&TensorInfo>> =
+            checkpoint.shards().iter().map(|_| Vec::new()).collect();
         for tensor in checkpoint.tensors().values() {
             tensors[tensor.shard].push(tensor);
         }
         let shards = tensors.iter().map(|tensors| {
             let tensors = tensors.iter();
-            ShardLayout::new(tensors.map(|&tensor| (tensor.name.as_str(), dtype_of(&adapted, tensor), &*tensor.shape)))
+            ShardLayout::new(tensors.map(|&tensor| {
+                (
+                    tensor.name.as_str(),
+                    dtype_of(&adapted, tensor),
+                    &*tensor.shape,
+                )
+            }))
         });
         let shards = shards.collect::<Result<_, _>>()?;
         Ok(Self { shards, adapted })
@@ -51,23 +60,42 @@ impl Layout {
     }
 
     /// The digest of the merged checkpoint, from the leaves of its tensors.
-    pub(crate) fn digest(&self, checkpoint: &Checkpoint, leaf: impl Fn(&TensorInfo) -> Leaf) -> BaseDigest {
+    pub(crate) fn digest(
+        &self,
+        checkpoint: &Checkpoint,
+        leaf: impl Fn(&TensorInfo) -> Leaf,
+    ) -> BaseDigest {
         root(checkpoint.tensors().values().map(|tensor| {
             let dtype = self.dtype(tensor);
             let bytes = tensor.bytes / tensor.dtype.size() * dtype.size();
-            TensorLeaf { name: &tensor.name, dtype, shape: &tensor.shape, bytes, leaf: leaf(tensor) }
+            TensorLeaf {
+                name: &tensor.name,
+                dtype,
+                shape: &tensor.shape,
+                bytes,
+                leaf: leaf(tensor),
+            }
         }))
     }
 
     /// The bytes of the index of the shards.
     pub(crate) fn index(&self, checkpoint: &Checkpoint) -> Vec<u8> {
         let shard = |tensor: &TensorInfo| checkpoint.shards()[tensor.shard].name().to_owned();
-        let map = checkpoint.tensors().iter().map(|(name, tensor)| (name.clone(), shard(tensor))).collect();
-        let data = self.shards.iter().map(|shard| shard.file_len() - shard.header().len() as u64);
+        let map = checkpoint
+            .tensors()
+            .iter()
+            .map(|(name, tensor)| (name.clone(), shard(tensor)))
+            .collect();
+        let data = self
+            .shards
+            .iter()
+            .map(|shard| shard.file_len() - shard.header().len() as u64);
         index_json(&map, data.sum())
     }
 }
 
 fn dtype_of(adapted: &BTreeMap<String, WeightDtype>, tensor: &TensorInfo) -> Dtype {
-    adapted.get(&tensor.name).map_or(tensor.dtype, |&dtype| tensor_dtype(dtype))
+    adapted
+        .get(&tensor.name)
+        .map_or(tensor.dtype, |&dtype| tensor_dtype(dtype))
 }

@@ -36,6 +36,8 @@ pub use plan::{AdaptedModule, plan};
 pub use prepare::{Run, digest};
 pub use progress::{Progress, Stage};
 pub use r_norm::{RNorm, r_norms};
-pub use record::{AdapterRecord, MergeRecord, StrengthRecord, TypeRecord, UpdateRecord, file_digest};
+pub use record::{
+    AdapterRecord, MergeRecord, StrengthRecord, TypeRecord, UpdateRecord, file_digest,
+};
 pub use store::Cache;
 pub use strength::{Strength, Strengths};

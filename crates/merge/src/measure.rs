@@ -16,7 +16,7 @@ use crate::rows::{Buffers, Sink, merge_weight};
 use crate::strength::{Strength, Strengths};
 use crate::{MergeError, Stage};
 
-/// The types that a merge can be written in.
+/// The types that a merge can be written in: bf16, f16 and f32, in this order everywhere.
 pub const OUTPUT_DTYPES: [WeightDtype; 3] = [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32];
 
 /// The update of an adapter, by output type.
@@ -32,7 +32,11 @@ pub struct Measured {
 ///
 /// # Errors
 /// As for a merge: another base, or an adapter that cannot be applied.
-pub fn measure(checkpoint: &Checkpoint, adapter: &Adapter, run: &Run<'_>) -> Result<Measured, MergeError> {
+pub fn measure(
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+    run: &Run<'_>,
+) -> Result<Measured, MergeError> {
     let adapters = std::slice::from_ref(adapter);
     let plans = plan_all(checkpoint, adapters, run)?;
     let prepared = prepare(checkpoint, adapters, plans, run)?;
@@ -43,12 +47,16 @@ pub fn measure(checkpoint: &Checkpoint, adapter: &Adapter, run: &Run<'_>) -> Res
     let measured = measure_all(checkpoint, adapter, &prepared, &modules, run)?;
     checkpoint.ensure_unchanged()?;
     let by_dtype = std::array::from_fn(|dtype| {
-        let strengths = modules.iter().zip(measured.values()).map(|(module, strengths)| {
-            Some((module.weight.name.as_str(), strengths[dtype]?))
-        });
+        let strengths = modules
+            .iter()
+            .zip(measured.values())
+            .map(|(module, strengths)| Some((module.weight.name.as_str(), strengths[dtype]?)));
         strengths.collect::<Option<Vec<_>>>().map(Strengths::sum)
     });
-    Ok(Measured { by_dtype, notes: prepared.notes })
+    Ok(Measured {
+        by_dtype,
+        notes: prepared.notes,
+    })
 }
 
 /// The strengths of each module, by its number.
@@ -61,23 +69,40 @@ fn measure_all(
     modules: &[&AdaptedModule],
     run: &Run<'_>,
 ) -> Result<ByModule, MergeError> {
-    run.progress.start(Stage::Measure, modules.iter().map(|module| module.weight.tensor.bytes).sum());
+    run.progress.start(
+        Stage::Measure,
+        modules
+            .iter()
+            .map(|module| module.weight.tensor.bytes)
+            .sum(),
+    );
     let next = AtomicUsize::new(0);
     let work = || -> Result<ByModule, MergeError> {
         let mut buffers = Buffers::default();
         let mut done = ByModule::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(module) = modules.get(number) else { return Ok(done) };
-            done.insert(number, measure_module(checkpoint, adapter, prepared, module, &mut buffers)?);
+            let Some(module) = modules.get(number) else {
+                return Ok(done);
+            };
+            done.insert(
+                number,
+                measure_module(checkpoint, adapter, prepared, module, &mut buffers)?,
+            );
             run.progress.advance(module.weight.tensor.bytes);
         }
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..run.threads.get().min(modules.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..run.threads.get().min(modules.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
         let mut all = ByModule::new();
         for worker in workers {
-            all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            all.extend(
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+            );
         }
         Ok(all)
     })
@@ -93,7 +118,14 @@ fn measure_module(
     let updates = [update(prepared, adapter.sigma_side, module)];
     let mut strengths = [None; 3];
     for (strength, dtype) in strengths.iter_mut().zip(OUTPUT_DTYPES) {
-        *strength = match merge_weight(checkpoint, &module.weight, &updates, dtype, buffers, &mut Nowhere) {
+        *strength = match merge_weight(
+            checkpoint,
+            &module.weight,
+            &updates,
+            dtype,
+            buffers,
+            &mut Nowhere,
+        ) {
             Ok(sums) => Some(Strength::of_module(&sums)),
             Err(error) if error.is_not_representable() => None,
             Err(error) => return Err(error),

@@ -10,6 +10,7 @@ use tlora_checkpoint::{
 };
 use tlora_format::{Adapter, BaseDigest, SigmaSide};
 
+use crate::MergeError;
 use crate::bases::BasisNote;
 use crate::config::with_dtype;
 use crate::jobs::{self, Job, Written};
@@ -19,7 +20,6 @@ use crate::plan::AdaptedModule;
 use crate::prepare::{Prepared, Run, digest, ensure_base, plan_all, prepare};
 use crate::record::MergeRecord;
 use crate::strength::{Strength, Strengths};
-use crate::MergeError;
 
 const INDEX: &str = "model.safetensors.index.json";
 const CONFIG: &str = "config.json";
@@ -68,11 +68,23 @@ pub fn merge(
     let inputs = checkpoint.real_paths()?;
     let bytes = layout.bytes() + ROOM_FOR_SMALL_FILES;
     // Long before anything is written, so that nobody waits for bases only to hear that the output is taken.
-    let directory = OutputDirectory::create(output, &OutputOptions { force: options.force, inputs: &inputs, bytes })?;
+    let directory = OutputDirectory::create(
+        output,
+        &OutputOptions {
+            force: options.force,
+            inputs: &inputs,
+            bytes,
+        },
+    )?;
     let prepared = prepare(checkpoint, adapters, plans, run)?;
     let written = write_shards(checkpoint, adapters, &prepared, &layout, &directory, run)?;
     checkpoint.ensure_unchanged()?;
-    let base = root(checkpoint.tensors().values().map(|tensor| TensorLeaf::new(tensor, written[&tensor.name].base)));
+    let base = root(
+        checkpoint
+            .tensors()
+            .values()
+            .map(|tensor| TensorLeaf::new(tensor, written[&tensor.name].base)),
+    );
     ensure_same_base(checkpoint, adapters, &prepared, base, run)?;
 
     let digest = layout.digest(checkpoint, |tensor| written[&tensor.name].merged);
@@ -81,7 +93,13 @@ pub fn merge(
     let record = MergeRecord::new(&base, adapters, dtype, &digest, &strengths);
     let companions = write_small_files(checkpoint, &layout, options.dtype, &record, &directory)?;
     directory.publish()?;
-    Ok(Merged { digest, strengths, notes: prepared.notes, companions, record })
+    Ok(Merged {
+        digest,
+        strengths,
+        notes: prepared.notes,
+        companions,
+        record,
+    })
 }
 
 fn write_shards(
@@ -122,7 +140,10 @@ pub(crate) fn updates_by_tensor<'a>(
         for module in modules {
             let of_tensor = updates.entry(&module.weight.tensor.name).or_default();
             of_tensor.push((adapter.sigma_side, module));
-            if of_tensor.iter().any(|(_, other)| other.weight.transposed != module.weight.transposed) {
+            if of_tensor
+                .iter()
+                .any(|(_, other)| other.weight.transposed != module.weight.transposed)
+            {
                 return Err(MergeError::Transposition(module.weight.name.clone()));
             }
         }
@@ -139,14 +160,18 @@ fn ensure_same_base(
     run: &Run<'_>,
 ) -> Result<(), MergeError> {
     match &prepared.digested {
-        Some(digested) if digested.digest != after => {
-            Err(MergeError::BaseChanged { before: digested.digest, after })
-        }
+        Some(digested) if digested.digest != after => Err(MergeError::BaseChanged {
+            before: digested.digest,
+            after,
+        }),
         None if adapters.iter().any(|adapter| adapter.base != after) => {
             // The bases came from the cache. Only now is it known that they are of another model.
             let digested = digest(checkpoint, run)?;
             ensure_base(checkpoint, adapters, &digested, run)?;
-            Err(MergeError::BaseChanged { before: digested.digest, after })
+            Err(MergeError::BaseChanged {
+                before: digested.digest,
+                after,
+            })
         }
         _ => Ok(()),
     }
@@ -158,8 +183,17 @@ fn in_module_order<'a>(
     written: &'a BTreeMap<String, Written>,
 ) -> impl Iterator<Item = (&'a str, Strength)> {
     let mut seen = BTreeSet::new();
-    let modules = prepared.plans.iter().flatten().filter(move |module| seen.insert(&module.weight.name));
-    modules.filter_map(|module| Some((module.weight.name.as_str(), written[&module.weight.tensor.name].strength?)))
+    let modules = prepared
+        .plans
+        .iter()
+        .flatten()
+        .filter(move |module| seen.insert(&module.weight.name));
+    modules.filter_map(|module| {
+        Some((
+            module.weight.name.as_str(),
+            written[&module.weight.tensor.name].strength?,
+        ))
+    })
 }
 
 fn write_small_files(
@@ -170,7 +204,12 @@ fn write_small_files(
     directory: &OutputDirectory,
 ) -> Result<Companions, MergeError> {
     let companions = companion_files(checkpoint)?;
-    let changed = dtype.filter(|_| checkpoint.tensors().values().any(|tensor| layout.dtype(tensor) != tensor.dtype));
+    let changed = dtype.filter(|_| {
+        checkpoint
+            .tensors()
+            .values()
+            .any(|tensor| layout.dtype(tensor) != tensor.dtype)
+    });
     for file in &companions.copied {
         match changed {
             Some(dtype) if file.name == CONFIG => {

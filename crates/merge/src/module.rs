@@ -30,16 +30,45 @@ impl ModuleWeight {
     /// # Errors
     /// The weight is not of a floating-point type, or larger than this machine can address.
     pub fn new(module: Module, transposed: bool, rank: u8) -> Result<Self, MergeError> {
-        let module = if transposed { module.stored_transposed() } else { module };
-        let Module { name, tensor, out_features, in_features, .. } = module;
+        let module = if transposed {
+            module.stored_transposed()
+        } else {
+            module
+        };
+        let Module {
+            name,
+            tensor,
+            out_features,
+            in_features,
+            ..
+        } = module;
         let Some(dtype) = weight_dtype(tensor.dtype) else {
-            return Err(Self::unusable(ModuleError::Dtype { module: name, dtype: tensor.dtype }));
+            return Err(Self::unusable(ModuleError::Dtype {
+                module: name,
+                dtype: tensor.dtype,
+            }));
         };
-        let (Ok(out_features), Ok(in_features)) = (usize::try_from(out_features), usize::try_from(in_features)) else {
-            return Err(Self::unusable(ModuleError::NotAMatrix { module: name, shape: tensor.shape }));
+        let (Ok(out_features), Ok(in_features)) =
+            (usize::try_from(out_features), usize::try_from(in_features))
+        else {
+            return Err(Self::unusable(ModuleError::NotAMatrix {
+                module: name,
+                shape: tensor.shape,
+            }));
         };
-        let rank = usize::from(rank).min(out_features).min(in_features).min(MAX_RANK);
-        Ok(Self { name, tensor, dtype, out_features, in_features, transposed, rank })
+        let rank = usize::from(rank)
+            .min(out_features)
+            .min(in_features)
+            .min(MAX_RANK);
+        Ok(Self {
+            name,
+            tensor,
+            dtype,
+            out_features,
+            in_features,
+            transposed,
+            rank,
+        })
     }
 
     fn unusable(error: ModuleError) -> MergeError {
@@ -53,25 +82,36 @@ impl ModuleWeight {
     pub fn read(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>, MergeError> {
         let mut stored = vec![0; self.out_features * self.in_features * self.dtype.size()];
         checkpoint.read_at(&self.tensor, 0, &mut stored)?;
-        Ok(if self.transposed { transpose(&stored, self.in_features, self.dtype.size()) } else { stored })
+        Ok(if self.transposed {
+            transpose(&stored, self.in_features, self.dtype.size())
+        } else {
+            stored
+        })
     }
 
     /// Views bytes as rows of this weight.
     pub(crate) fn rows<'a>(&self, bytes: &'a [u8]) -> Result<Weight<'a>, MergeError> {
         let rows = bytes.len() / (self.in_features * self.dtype.size());
-        Weight::new(self.dtype, rows, self.in_features, bytes).map_err(|source| self.fault(source, 0))
+        Weight::new(self.dtype, rows, self.in_features, bytes)
+            .map_err(|source| self.fault(source, 0))
     }
 
     /// Adds the module's name to what is wrong with rows that begin at `first_row`.
     pub(crate) fn fault(&self, source: BasisError, first_row: usize) -> MergeError {
         let source = match source {
-            BasisError::NonFinite { row } => BasisError::NonFinite { row: row + first_row },
-            BasisError::NotRepresentable { row, column } => {
-                BasisError::NotRepresentable { row: row + first_row, column }
-            }
+            BasisError::NonFinite { row } => BasisError::NonFinite {
+                row: row + first_row,
+            },
+            BasisError::NotRepresentable { row, column } => BasisError::NotRepresentable {
+                row: row + first_row,
+                column,
+            },
             other => other,
         };
-        MergeError::Numeric { module: self.name.clone(), source }
+        MergeError::Numeric {
+            module: self.name.clone(),
+            source,
+        }
     }
 }
 
@@ -115,6 +155,9 @@ mod tests {
     fn transposes_rows_of_two_byte_elements() {
         // [[1, 2, 3], [4, 5, 6]] becomes [[1, 4], [2, 5], [3, 6]].
         let bytes = [1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0];
-        assert_eq!(transpose(&bytes, 2, 2), [1, 0, 4, 0, 2, 0, 5, 0, 3, 0, 6, 0]);
+        assert_eq!(
+            transpose(&bytes, 2, 2),
+            [1, 0, 4, 0, 2, 0, 5, 0, 3, 0, 6, 0]
+        );
     }
 }

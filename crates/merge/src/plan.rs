@@ -38,11 +38,17 @@ pub fn plan(checkpoint: &Checkpoint, adapter: &Adapter) -> Result<Vec<AdaptedMod
     let modules = modules.into_iter().zip(groups).enumerate();
     modules
         .map(|(number, (module, group))| {
-            let weight = ModuleWeight::new(module, adapter.is_transposed(number), adapter.module_rank(number))?;
+            let weight = ModuleWeight::new(
+                module,
+                adapter.is_transposed(number),
+                adapter.module_rank(number),
+            )?;
             Ok(AdaptedModule {
                 group,
                 scale: adapter.module_scale(number),
-                negated: (0..weight.rank).map(|column| adapter.is_negated(number, column)).collect(),
+                negated: (0..weight.rank)
+                    .map(|column| adapter.is_negated(number, column))
+                    .collect(),
                 r: r_matrix(adapter, number, group, &weight.name, weight.rank),
                 weight,
             })
@@ -63,17 +69,34 @@ pub(crate) fn ensure_defined(adapter: &Adapter) -> Result<(), MergeError> {
 }
 
 /// R of a module (spec §7), row-major, or an empty matrix for projections that are not defined.
-pub(crate) fn r_matrix(adapter: &Adapter, number: usize, group: u32, name: &str, rank: usize) -> Vec<f64> {
+pub(crate) fn r_matrix(
+    adapter: &Adapter,
+    number: usize,
+    group: u32,
+    name: &str,
+    rank: usize,
+) -> Vec<f64> {
     let v: Vec<f64> = adapter.v(group).map(Iterator::collect).unwrap_or_default();
     let projections = match &adapter.projection {
         ProjectionKind::Native { seed } => native_projections(*seed, name, v.len(), rank),
         ProjectionKind::Standard => standard_projections(usize::from(adapter.rank), rank),
-        ProjectionKind::Explicit { precision, shared, values } => {
+        ProjectionKind::Explicit {
+            precision,
+            shared,
+            values,
+        } => {
             let stored = usize::from(adapter.module_rank(number));
-            let first = if *shared { 0 } else { values_before(adapter, number, v.len()) };
+            let first = if *shared {
+                0
+            } else {
+                values_before(adapter, number, v.len())
+            };
             let entry = |i: usize, j: usize, k: usize| first + (i * stored + j) * stored + k;
-            let numbers = (0..v.len()).flat_map(|i| (0..rank).flat_map(move |j| (0..rank).map(move |k| (i, j, k))));
-            numbers.map(|(i, j, k)| precision.to_f64(values[entry(i, j, k)])).collect()
+            let numbers = (0..v.len())
+                .flat_map(|i| (0..rank).flat_map(move |j| (0..rank).map(move |k| (i, j, k))));
+            numbers
+                .map(|(i, j, k)| precision.to_f64(values[entry(i, j, k)]))
+                .collect()
         }
         ProjectionKind::Torch { .. } => return Vec::new(),
     };

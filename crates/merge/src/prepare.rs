@@ -46,8 +46,17 @@ impl Prepared {
 /// # Errors
 /// If the base cannot be read.
 pub fn digest(checkpoint: &Checkpoint, run: &Run<'_>) -> Result<Digested, MergeError> {
-    run.progress.start(Stage::Digest, checkpoint.tensors().values().map(|tensor| tensor.bytes).sum());
-    let digested = tmd1::digest(checkpoint, run.threads, &|bytes| run.progress.advance(bytes))?;
+    run.progress.start(
+        Stage::Digest,
+        checkpoint
+            .tensors()
+            .values()
+            .map(|tensor| tensor.bytes)
+            .sum(),
+    );
+    let digested = tmd1::digest(checkpoint, run.threads, &|bytes| {
+        run.progress.advance(bytes);
+    })?;
     if let Some(cache) = run.cache {
         remember(cache.directory(), checkpoint, &digested);
     }
@@ -65,10 +74,21 @@ pub(crate) fn prepare(
     plans: Vec<Vec<AdaptedModule>>,
     run: &Run<'_>,
 ) -> Result<Prepared, MergeError> {
-    let expected = adapters.first().map_or(BaseDigest([0; 32]), |adapter| adapter.base);
-    let weights: Vec<ModuleWeight> = plans.iter().flatten().map(|module| module.weight.clone()).collect();
+    let expected = adapters
+        .first()
+        .map_or(BaseDigest([0; 32]), |adapter| adapter.base);
+    let weights: Vec<ModuleWeight> = plans
+        .iter()
+        .flatten()
+        .map(|module| module.weight.clone())
+        .collect();
     let (bases, mut missing) = bases::from_cache(&weights, run.cache, &expected);
-    let mut prepared = Prepared { plans, bases, notes: Vec::new(), digested: None };
+    let mut prepared = Prepared {
+        plans,
+        bases,
+        notes: Vec::new(),
+        digested: None,
+    };
     if missing.is_empty() && adapters.iter().all(|adapter| adapter.base == expected) {
         if ensure_checks(&prepared, adapters).is_ok() {
             return Ok(prepared);
@@ -98,13 +118,23 @@ pub(crate) fn plan_all(
     for (number, adapter) in adapters.iter().enumerate() {
         match plan(checkpoint, adapter) {
             Ok(modules) => plans.push(modules),
-            Err(MergeError::Checkpoint(CheckpointError::Module(source))) if !is_quantised(&source) => {
+            Err(MergeError::Checkpoint(CheckpointError::Module(source)))
+                if !is_quantised(&source) =>
+            {
                 let found = digest(checkpoint, run)?.digest;
                 if found == adapter.base {
-                    return Err(MergeError::Modules { adapter: number, source });
+                    return Err(MergeError::Modules {
+                        adapter: number,
+                        source,
+                    });
                 }
                 let differing = Box::new(Difference::Modules(source));
-                return Err(MergeError::WrongBase { adapter: number, expected: adapter.base, found, differing });
+                return Err(MergeError::WrongBase {
+                    adapter: number,
+                    expected: adapter.base,
+                    found,
+                    differing,
+                });
             }
             Err(error) => return Err(error),
         }
@@ -127,12 +157,26 @@ pub(crate) fn ensure_base(
     run: &Run<'_>,
 ) -> Result<(), MergeError> {
     let found = digested.digest;
-    match adapters.iter().enumerate().find(|(_, adapter)| adapter.base != found) {
+    match adapters
+        .iter()
+        .enumerate()
+        .find(|(_, adapter)| adapter.base != found)
+    {
         None => Ok(()),
         Some((adapter, wrong)) => {
             let expected = wrong.base;
-            let differing = Box::new(difference(run.cache.map(Cache::directory), checkpoint, digested, &expected));
-            Err(MergeError::WrongBase { adapter, expected, found, differing })
+            let differing = Box::new(difference(
+                run.cache.map(Cache::directory),
+                checkpoint,
+                digested,
+                &expected,
+            ));
+            Err(MergeError::WrongBase {
+                adapter,
+                expected,
+                found,
+                differing,
+            })
         }
     }
 }
@@ -140,9 +184,14 @@ pub(crate) fn ensure_base(
 fn ensure_checks(prepared: &Prepared, adapters: &[Adapter]) -> Result<(), MergeError> {
     for (number, (adapter, modules)) in adapters.iter().zip(&prepared.plans).enumerate() {
         let weights = modules.iter().map(|module| &module.weight);
-        let found = basis_check(weights.map(|weight| (weight.name.as_str(), prepared.basis(weight))));
+        let found =
+            basis_check(weights.map(|weight| (weight.name.as_str(), prepared.basis(weight))));
         if found != adapter.basis_check {
-            return Err(MergeError::BasisCheck { adapter: number, expected: adapter.basis_check, found });
+            return Err(MergeError::BasisCheck {
+                adapter: number,
+                expected: adapter.basis_check,
+                found,
+            });
         }
     }
     Ok(())

@@ -40,7 +40,9 @@ pub fn r_norms(adapter: &Adapter) -> Vec<RNorm> {
         }
         (_, TargetModules::Modules(names)) => by_module(adapter, names),
         (ProjectionKind::Explicit { .. }, _) => every_group(adapter, |_| RNorm::Unknown),
-        (ProjectionKind::Native { .. }, _) => every_group(adapter, |group| RNorm::Expected(expected(adapter, group))),
+        (ProjectionKind::Native { .. }, _) => {
+            every_group(adapter, |group| RNorm::Expected(expected(adapter, group)))
+        }
     }
 }
 
@@ -50,11 +52,16 @@ fn every_group(adapter: &Adapter, norm: impl Fn(u32) -> RNorm) -> Vec<RNorm> {
 
 fn by_module(adapter: &Adapter, names: &[String]) -> Vec<RNorm> {
     let positions: Vec<usize> = (0..names.len()).collect();
-    let Ok(groups) = groups(adapter, &positions) else { return every_group(adapter, |_| RNorm::Unknown) };
+    let Ok(groups) = groups(adapter, &positions) else {
+        return every_group(adapter, |_| RNorm::Unknown);
+    };
     let mut largest = every_group(adapter, |_| RNorm::Largest(0.0));
     for (number, (name, group)) in names.iter().zip(groups).enumerate() {
         let found = norm(adapter, number, group, name);
-        if let Some(RNorm::Largest(norm)) = usize::try_from(group).ok().and_then(|group| largest.get_mut(group)) {
+        if let Some(RNorm::Largest(norm)) = usize::try_from(group)
+            .ok()
+            .and_then(|group| largest.get_mut(group))
+        {
             *norm = norm.max(found);
         }
     }
@@ -62,7 +69,13 @@ fn by_module(adapter: &Adapter, names: &[String]) -> Vec<RNorm> {
 }
 
 fn norm(adapter: &Adapter, number: usize, group: u32, name: &str) -> f64 {
-    r_norm(&r_matrix(adapter, number, group, name, usize::from(adapter.module_rank(number))))
+    r_norm(&r_matrix(
+        adapter,
+        number,
+        group,
+        name,
+        usize::from(adapter.module_rank(number)),
+    ))
 }
 
 /// Native entries have mean 0 and variance 1/r, so that E‖R‖² = r²·‖v‖²/r.

@@ -83,8 +83,14 @@ impl From<&Strength> for StrengthRecord {
 
 impl From<&Strengths> for UpdateRecord {
     fn from(strengths: &Strengths) -> Self {
-        let of_type = |(kind, strength): &(String, Strength)| TypeRecord { kind: kind.clone(), strength: strength.into() };
-        Self { total: (&strengths.total).into(), by_type: strengths.by_type.iter().map(of_type).collect() }
+        let of_type = |(kind, strength): &(String, Strength)| TypeRecord {
+            kind: kind.clone(),
+            strength: strength.into(),
+        };
+        Self {
+            total: (&strengths.total).into(),
+            by_type: strengths.by_type.iter().map(of_type).collect(),
+        }
     }
 }
 
@@ -123,6 +129,9 @@ pub fn file_digest(bytes: &[u8]) -> String {
 
 impl AdapterRecord {
     fn of(adapter: &Adapter) -> Self {
-        Self { blake3: file_digest(&adapter.to_bytes()), name: adapter.text.get(&TextKey::Name).cloned() }
+        Self {
+            blake3: file_digest(&adapter.to_bytes()),
+            name: adapter.text.get(&TextKey::Name).cloned(),
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tlora_basis::{Basis, ExactBasis};
-use tlora_checkpoint::basis_cache::{BasisCache, BasisKey, CachedBasis, DEFAULT_MAX_BYTES, Lookup, default_directory};
+use tlora_checkpoint::basis_cache::{
+    BasisCache, BasisKey, CachedBasis, DEFAULT_MAX_BYTES, Lookup, default_directory,
+};
 use tlora_format::BaseDigest;
 
 use crate::ModuleWeight;
@@ -31,9 +33,12 @@ impl Cache {
     /// The basis of a weight of this base, if it is there and whole.
     pub(crate) fn load(&self, base: &BaseDigest, weight: &ModuleWeight) -> Option<Basis> {
         match self.bases.load(&key(base, weight)?) {
-            Lookup::Found(CachedBasis { sigma, v, .. }) => {
-                Some(Basis { rank: weight.rank, columns: weight.in_features, sigma, v })
-            }
+            Lookup::Found(CachedBasis { sigma, v, .. }) => Some(Basis {
+                rank: weight.rank,
+                columns: weight.in_features,
+                sigma,
+                v,
+            }),
             Lookup::Absent | Lookup::Unusable { .. } => None,
         }
     }
@@ -42,7 +47,14 @@ impl Cache {
     pub(crate) fn store(&self, base: &BaseDigest, weight: &ModuleWeight, exact: &ExactBasis) {
         let Some(key) = key(base, weight) else { return };
         let Basis { sigma, v, .. } = exact.basis.clone();
-        let _best_effort = self.bases.store(&key, &CachedBasis { sigma, v, passes: exact.passes });
+        let _best_effort = self.bases.store(
+            &key,
+            &CachedBasis {
+                sigma,
+                v,
+                passes: exact.passes,
+            },
+        );
     }
 }
 
@@ -50,5 +62,11 @@ impl Cache {
 fn key<'a>(base: &BaseDigest, weight: &'a ModuleWeight) -> Option<BasisKey<'a>> {
     let columns = weight.in_features as u64;
     let rank = u8::try_from(weight.rank).ok()?;
-    Some(BasisKey { base: *base, module: &weight.name, rank, columns, transposed: weight.transposed })
+    Some(BasisKey {
+        base: *base,
+        module: &weight.name,
+        rank,
+        columns,
+        transposed: weight.transposed,
+    })
 }

@@ -18,8 +18,18 @@ impl Strength {
     /// Of one module.
     #[must_use]
     pub const fn of_module(sums: &MergeStatistics) -> Self {
-        let &MergeStatistics { weight_squared, delta_squared, kept, .. } = sums;
-        Self { modules: 1, weight_squared, delta_squared, kept }
+        let &MergeStatistics {
+            weight_squared,
+            delta_squared,
+            kept,
+            ..
+        } = sums;
+        Self {
+            modules: 1,
+            weight_squared,
+            delta_squared,
+            kept,
+        }
     }
 
     /// ‖ΔW‖_F as asked for, before rounding.
@@ -31,7 +41,11 @@ impl Strength {
     /// ‖ΔW‖_F / ‖W‖_F; 0 for a weight of zeros.
     #[must_use]
     pub fn relative(&self) -> f64 {
-        if self.weight_squared > 0.0 { (self.delta_squared / self.weight_squared).sqrt() } else { 0.0 }
+        if self.weight_squared > 0.0 {
+            (self.delta_squared / self.weight_squared).sqrt()
+        } else {
+            0.0
+        }
     }
 
     /// ⟨round(W + ΔW) − W, ΔW⟩ / ⟨ΔW, ΔW⟩: 1 if the rounding changes nothing, 0 if it undoes the update. There is none
@@ -44,7 +58,8 @@ impl Strength {
     /// The part of ‖ΔW‖_F that is left along ΔW after rounding.
     #[must_use]
     pub fn kept(&self) -> f64 {
-        self.kept_fraction().map_or(0.0, |fraction| fraction * self.nominal())
+        self.kept_fraction()
+            .map_or(0.0, |fraction| fraction * self.nominal())
     }
 }
 
@@ -73,7 +88,11 @@ impl Strengths {
         for (name, strength) in modules {
             let kind = module_type(name);
             strengths.total += strength;
-            match strengths.by_type.iter_mut().find(|(known, _)| known == kind) {
+            match strengths
+                .by_type
+                .iter_mut()
+                .find(|(known, _)| known == kind)
+            {
                 Some((_, sum)) => *sum += strength,
                 None => strengths.by_type.push((kind.to_owned(), strength)),
             }
@@ -92,15 +111,27 @@ mod tests {
     use super::*;
 
     fn strength(weight_squared: f64, delta_squared: f64, kept: f64) -> Strength {
-        Strength { modules: 1, weight_squared, delta_squared, kept }
+        Strength {
+            modules: 1,
+            weight_squared,
+            delta_squared,
+            kept,
+        }
     }
 
     #[test]
     fn sums_by_type_in_the_order_of_first_occurrence() {
-        let modules =
-            [("l.0.q", strength(4.0, 1.0, 0.5)), ("l.0.down", strength(1.0, 0.0, 0.0)), ("l.1.q", strength(12.0, 3.0, 2.5))];
+        let modules = [
+            ("l.0.q", strength(4.0, 1.0, 0.5)),
+            ("l.0.down", strength(1.0, 0.0, 0.0)),
+            ("l.1.q", strength(12.0, 3.0, 2.5)),
+        ];
         let sums = Strengths::sum(modules);
-        let types: Vec<_> = sums.by_type.iter().map(|(name, s)| (name.as_str(), s.modules, s.nominal())).collect();
+        let types: Vec<_> = sums
+            .by_type
+            .iter()
+            .map(|(name, s)| (name.as_str(), s.modules, s.nominal()))
+            .collect();
         assert_eq!(types, [("q", 2, 2.0), ("down", 1, 0.0)]);
         assert_eq!(sums.by_type[0].1.relative(), 0.5);
         assert_eq!(sums.by_type[0].1.kept_fraction(), Some(0.75));

@@ -1,11 +1,14 @@
 //! What a merge writes around the tensors, what it does not depend on, and what it refuses.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
 use std::path::Path;
 
 use serde_json::Value;
-use support::{Tensor, adapter_with_r, base_digest, basis, run, tensor, write_checkpoint, write_shard};
+use support::{
+    Tensor, adapter_with_r, base_digest, basis, run, tensor, write_checkpoint, write_shard,
+};
 use tempfile::TempDir;
 use tlora_basis::{Update, Weight, WeightDtype, core_matrix, merge_rows};
 use tlora_checkpoint::Checkpoint;
@@ -28,21 +31,57 @@ fn weights(count: usize, mut state: u32) -> Vec<u8> {
 
 fn base_tensors() -> Vec<Tensor> {
     vec![
-        ("layers.0.q_proj.weight", "BF16", vec![12, 10], weights(120, 1)),
-        ("layers.1.q_proj.weight", "BF16", vec![12, 10], weights(120, 2)),
-        ("norm.weight", "F32", vec![2], vec![0, 0, 128, 63, 0, 0, 0, 64]),
+        (
+            "layers.0.q_proj.weight",
+            "BF16",
+            vec![12, 10],
+            weights(120, 1),
+        ),
+        (
+            "layers.1.q_proj.weight",
+            "BF16",
+            vec![12, 10],
+            weights(120, 2),
+        ),
+        (
+            "norm.weight",
+            "F32",
+            vec![2],
+            vec![0, 0, 128, 63, 0, 0, 0, 64],
+        ),
     ]
 }
 
 fn adapter(checkpoint: &Checkpoint) -> Adapter {
-    let basis_of = |name: &str| basis(WeightDtype::Bf16, 12, 10, &tensor(checkpoint, &format!("{name}.weight")), 2);
+    let basis_of = |name: &str| {
+        basis(
+            WeightDtype::Bf16,
+            12,
+            10,
+            &tensor(checkpoint, &format!("{name}.weight")),
+            2,
+        )
+    };
     let (q0, q1) = (basis_of(Q0), basis_of(Q1));
-    adapter_with_r(base_digest(checkpoint), &[(Q0, &q0), (Q1, &q1)], &R, SigmaSide::Left, 1.0)
+    adapter_with_r(
+        base_digest(checkpoint),
+        &[(Q0, &q0), (Q1, &q1)],
+        &R,
+        SigmaSide::Left,
+        1.0,
+    )
 }
 
 fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let file = |path: std::path::PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs_err::read(&path).unwrap());
+    let entries = fs_err::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let file = |path: std::path::PathBuf| {
+        (
+            path.file_name().unwrap().to_str().unwrap().to_owned(),
+            fs_err::read(&path).unwrap(),
+        )
+    };
     let mut files: Vec<_> = entries.map(file).collect();
     files.sort();
     files
@@ -57,7 +96,14 @@ fn the_bytes_depend_neither_on_threads_nor_on_the_cache() {
     let mut results = Vec::new();
     for (threads, cache) in [(1, None), (2, Some(&cache)), (3, Some(&cache)), (7, None)] {
         let out = directory.path().join(format!("out{}", results.len()));
-        merge(&checkpoint, &adapters, &out, &MergeOptions::default(), &run(threads, cache)).unwrap();
+        merge(
+            &checkpoint,
+            &adapters,
+            &out,
+            &MergeOptions::default(),
+            &run(threads, cache),
+        )
+        .unwrap();
         results.push(files(&out));
     }
     assert!(results.iter().all(|result| *result == results[0]));
@@ -72,7 +118,15 @@ fn a_damaged_cache_is_rebuilt() {
     let cache = Cache::open(Some(cache_directory.clone())).unwrap();
     let merged = |name: &str| {
         let out = directory.path().join(name);
-        merge(&checkpoint, &adapters, &out, &MergeOptions::default(), &run(2, Some(&cache))).unwrap().digest
+        merge(
+            &checkpoint,
+            &adapters,
+            &out,
+            &MergeOptions::default(),
+            &run(2, Some(&cache)),
+        )
+        .unwrap()
+        .digest
     };
     let first = merged("first");
     let mut entries = 0;
@@ -101,21 +155,41 @@ fn a_weight_of_several_chunks_is_merged_like_one_of_one() {
     let directory = TempDir::new().unwrap();
     let (rows, columns) = (2500, 2100);
     let bytes = weights(rows * columns, 7);
-    let tensors = [("layers.0.q_proj.weight", "BF16", vec![rows, columns], bytes.clone())];
+    let tensors = [(
+        "layers.0.q_proj.weight",
+        "BF16",
+        vec![rows, columns],
+        bytes.clone(),
+    )];
     let checkpoint = write_checkpoint(&directory.path().join("base"), &tensors);
     let basis = basis(WeightDtype::Bf16, rows, columns, &bytes, 2);
-    let adapter = adapter_with_r(base_digest(&checkpoint), &[(Q0, &basis)], &R, SigmaSide::Left, 1.0);
-    let options = MergeOptions { dtype: Some(WeightDtype::F32), force: false };
+    let adapter = adapter_with_r(
+        base_digest(&checkpoint),
+        &[(Q0, &basis)],
+        &R,
+        SigmaSide::Left,
+        1.0,
+    );
+    let options = MergeOptions {
+        dtype: Some(WeightDtype::F32),
+        force: false,
+    };
     let out = directory.path().join("out");
     let merged = merge(&checkpoint, &[adapter], &out, &options, &run(2, None)).unwrap();
 
-    let updates = [Update::new(&basis, core_matrix(SigmaSide::Left, 1.0, &R, &basis.sigma, &[false; 2]))];
+    let updates = [Update::new(
+        &basis,
+        core_matrix(SigmaSide::Left, 1.0, &R, &basis.sigma, &[false; 2]),
+    )];
     let mut expected = vec![0; rows * columns * 4];
     let weight = Weight::new(WeightDtype::Bf16, rows, columns, &bytes).unwrap();
     let sums = merge_rows(&weight, &updates, WeightDtype::F32, &mut expected).unwrap();
     assert!(tensor(&Checkpoint::open(&out).unwrap(), "layers.0.q_proj.weight") == expected);
     let nominal = merged.strengths.total.nominal();
-    assert!((nominal / sums.delta_squared.sqrt() - 1.0).abs() < 1e-12, "{nominal}");
+    assert!(
+        (nominal / sums.delta_squared.sqrt() - 1.0).abs() < 1e-12,
+        "{nominal}"
+    );
 }
 
 #[test]
@@ -129,35 +203,68 @@ fn shards_index_configuration_and_companions_are_those_of_the_base() {
     let index = r#"{"weight_map":{"layers.0.q_proj.weight":"model-1.safetensors",
         "layers.1.q_proj.weight":"model-2.safetensors","norm.weight":"model-2.safetensors"}}"#;
     fs_err::write(base.join("model.safetensors.index.json"), index).unwrap();
-    fs_err::write(base.join("config.json"), r#"{"hidden_size": 10, "torch_dtype": "bfloat16"}"#).unwrap();
+    fs_err::write(
+        base.join("config.json"),
+        r#"{"hidden_size": 10, "torch_dtype": "bfloat16"}"#,
+    )
+    .unwrap();
     fs_err::write(base.join("tokenizer.json"), "{}").unwrap();
     fs_err::write(base.join("modeling.py"), "import os").unwrap();
     let checkpoint = Checkpoint::open(&base).unwrap();
     let adapters = [adapter(&checkpoint)];
 
     let plain = directory.path().join("plain");
-    let merged = merge(&checkpoint, &adapters, &plain, &MergeOptions::default(), &run(2, None)).unwrap();
+    let merged = merge(
+        &checkpoint,
+        &adapters,
+        &plain,
+        &MergeOptions::default(),
+        &run(2, None),
+    )
+    .unwrap();
     let names: Vec<_> = files(&plain).into_iter().map(|(name, _)| name).collect();
     let expected = [
-        "config.json", "model-1.safetensors", "model-2.safetensors", "model.safetensors.index.json", "tlora-merge.json",
+        "config.json",
+        "model-1.safetensors",
+        "model-2.safetensors",
+        "model.safetensors.index.json",
+        "tlora-merge.json",
         "tokenizer.json",
     ];
     assert_eq!(names, expected);
-    assert_eq!(fs_err::read(plain.join("config.json")).unwrap(), fs_err::read(base.join("config.json")).unwrap());
-    assert_eq!(base_digest(&Checkpoint::open(&plain).unwrap()), merged.digest);
+    assert_eq!(
+        fs_err::read(plain.join("config.json")).unwrap(),
+        fs_err::read(base.join("config.json")).unwrap()
+    );
+    assert_eq!(
+        base_digest(&Checkpoint::open(&plain).unwrap()),
+        merged.digest
+    );
     let json = |path: &Path| serde_json::from_slice::<Value>(&fs_err::read(path).unwrap()).unwrap();
     let record = json(&plain.join("tlora-merge.json"));
     assert_eq!(record["base"], base_digest(&checkpoint).to_string());
     assert_eq!(record["merged"], merged.digest.to_string());
-    assert_eq!(record["adapters"][0]["blake3"], blake3::hash(&adapters[0].to_bytes()).to_hex().as_str());
+    assert_eq!(
+        record["adapters"][0]["blake3"],
+        blake3::hash(&adapters[0].to_bytes()).to_hex().as_str()
+    );
     // 2 · 120 bf16 weights and 2 f32 weights.
-    assert_eq!(json(&plain.join("model.safetensors.index.json"))["metadata"]["total_size"], 2 * 240 + 8);
+    assert_eq!(
+        json(&plain.join("model.safetensors.index.json"))["metadata"]["total_size"],
+        2 * 240 + 8
+    );
 
     let wide = directory.path().join("wide");
-    let options = MergeOptions { dtype: Some(WeightDtype::F32), force: false };
+    let options = MergeOptions {
+        dtype: Some(WeightDtype::F32),
+        force: false,
+    };
     merge(&checkpoint, &adapters, &wide, &options, &run(2, None)).unwrap();
     assert_eq!(json(&wide.join("config.json"))["torch_dtype"], "float32");
-    assert_eq!(json(&wide.join("model.safetensors.index.json"))["metadata"]["total_size"], 2 * 480 + 8);
+    assert_eq!(
+        json(&wide.join("model.safetensors.index.json"))["metadata"]["total_size"],
+        2 * 480 + 8
+    );
 }
 
 #[test]
@@ -181,18 +288,54 @@ fn undefined_kinds_are_refused_by_name() {
     let directory = TempDir::new().unwrap();
     let checkpoint = write_checkpoint(&directory.path().join("base"), &base_tensors());
     let fields = || adapter(&checkpoint).into_fields();
-    let torch = ProjectionKind::Torch { seed: 1, seed_rule: SeedRule::Shared, rounding: Rounding::None };
-    let rsvd = BasisKind::Rsvd { seed: 0, n_iter: 4, oversample: 10 };
+    let torch = ProjectionKind::Torch {
+        seed: 1,
+        seed_rule: SeedRule::Shared,
+        rounding: Rounding::None,
+    };
+    let rsvd = BasisKind::Rsvd {
+        seed: 0,
+        n_iter: 4,
+        oversample: 10,
+    };
     let cases = [
-        (Undefined::RsvdBasis, tlora_format::AdapterFields { basis: rsvd, ..fields() }),
-        (Undefined::TorchProjections, tlora_format::AdapterFields { projection: torch, ..fields() }),
-        (Undefined::BasisRounding, tlora_format::AdapterFields { basis_rounding: Rounding::Bf16, ..fields() }),
+        (
+            Undefined::RsvdBasis,
+            tlora_format::AdapterFields {
+                basis: rsvd,
+                ..fields()
+            },
+        ),
+        (
+            Undefined::TorchProjections,
+            tlora_format::AdapterFields {
+                projection: torch,
+                ..fields()
+            },
+        ),
+        (
+            Undefined::BasisRounding,
+            tlora_format::AdapterFields {
+                basis_rounding: Rounding::Bf16,
+                ..fields()
+            },
+        ),
     ];
     for (kind, fields) in cases {
         let adapter = Adapter::new(fields).unwrap();
         let out = directory.path().join("out");
-        let error = merge(&checkpoint, &[adapter], &out, &MergeOptions::default(), &run(1, None)).unwrap_err();
-        assert!(matches!(error, MergeError::Unsupported(found) if found == kind), "{error:?}");
+        let error = merge(
+            &checkpoint,
+            &[adapter],
+            &out,
+            &MergeOptions::default(),
+            &run(1, None),
+        )
+        .unwrap_err();
+        assert!(
+            matches!(error, MergeError::Unsupported(found) if found == kind),
+            "{error:?}"
+        );
         assert!(error.to_string().contains(&kind.to_string()));
         assert!(!out.exists());
     }
@@ -206,8 +349,18 @@ fn a_basis_that_is_not_the_adapters_is_refused() {
     fields.basis_check[0] ^= 1;
     let wrong = [adapter(&checkpoint), Adapter::new(fields).unwrap()];
     let out = directory.path().join("out");
-    let error = merge(&checkpoint, &wrong, &out, &MergeOptions::default(), &run(2, None)).unwrap_err();
-    assert!(matches!(error, MergeError::BasisCheck { adapter: 1, .. }), "{error:?}");
+    let error = merge(
+        &checkpoint,
+        &wrong,
+        &out,
+        &MergeOptions::default(),
+        &run(2, None),
+    )
+    .unwrap_err();
+    assert!(
+        matches!(error, MergeError::BasisCheck { adapter: 1, .. }),
+        "{error:?}"
+    );
     assert!(!out.exists());
 }
 
@@ -218,14 +371,23 @@ fn a_warm_cache_does_not_hide_that_the_base_is_another() {
     let adapters = [adapter(&checkpoint)];
     let cache = Cache::open(Some(directory.path().join("cache"))).unwrap();
     let merge_to = |checkpoint: &Checkpoint, name: &str| {
-        merge(checkpoint, &adapters, &directory.path().join(name), &MergeOptions::default(), &run(2, Some(&cache)))
+        merge(
+            checkpoint,
+            &adapters,
+            &directory.path().join(name),
+            &MergeOptions::default(),
+            &run(2, Some(&cache)),
+        )
     };
     merge_to(&checkpoint, "right").unwrap();
     let mut tensors = base_tensors();
     tensors[2].3[0] = 1;
     let other = write_checkpoint(&directory.path().join("other"), &tensors);
     let error = merge_to(&other, "wrong").unwrap_err();
-    assert!(matches!(error, MergeError::WrongBase { adapter: 0, .. }), "{error:?}");
+    assert!(
+        matches!(error, MergeError::WrongBase { adapter: 0, .. }),
+        "{error:?}"
+    );
     assert!(!directory.path().join("wrong").exists());
 }
 
@@ -234,14 +396,23 @@ fn explicit_projections_belong_to_their_module() {
     let directory = TempDir::new().unwrap();
     let checkpoint = write_checkpoint(&directory.path().join("base"), &base_tensors());
     let mut fields = adapter(&checkpoint).into_fields();
-    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let bits = |values: &[f32]| {
+        values
+            .iter()
+            .map(|value| value.to_bits())
+            .collect::<Vec<_>>()
+    };
     fields.u = 2;
     fields.v = bits(&[2.0, 3.0]);
     // Module by module, P_0 and P_1, each 2 × 2.
     let first = [1.0, 0.0, 0.0, 0.0, /* */ 0.0, 1.0, 0.0, 0.0];
     let second = [0.0, 0.0, 4.0, 0.0, /* */ 0.0, 0.0, 0.0, 5.0];
     let values = bits(&[first, second].concat());
-    fields.projection = ProjectionKind::Explicit { precision: Precision::F32, shared: false, values };
+    fields.projection = ProjectionKind::Explicit {
+        precision: Precision::F32,
+        shared: false,
+        values,
+    };
     let modules = plan(&checkpoint, &Adapter::new(fields).unwrap()).unwrap();
     assert_eq!(modules[0].r, [2.0, 3.0, 0.0, 0.0]);
     assert_eq!(modules[1].r, [0.0, 0.0, 8.0, 15.0]);

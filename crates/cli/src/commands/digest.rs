@@ -6,12 +6,12 @@ use tlora_checkpoint::{Checkpoint, TensorInfo};
 use tlora_merge::digest;
 
 use crate::arguments::{CacheOptions, DigestOptions};
+use crate::base;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::explain::Subject;
 use crate::failure::Failure;
 use crate::terminal::{print, print_json};
-use crate::base;
 
 /// The version of the JSON's form; see docs/json.md.
 const VERSION: u32 = 1;
@@ -37,7 +37,13 @@ pub(crate) fn run(options: &DigestOptions) -> Result<Exit, Failure> {
     let base = options.base.base.as_str();
     let checkpoint = base::open(base, &environment.bar)?;
     let digested = digest(&checkpoint, &environment.run());
-    let digested = digested.map_err(|error| Subject { base, adapters: &[] }.explain(error))?;
+    let digested = digested.map_err(|error| {
+        Subject {
+            base,
+            adapters: &[],
+        }
+        .explain(error)
+    })?;
     drop(environment);
     if options.json {
         print_json(&json(&checkpoint, &digested))
@@ -54,6 +60,14 @@ fn json<'a>(checkpoint: &'a Checkpoint, digested: &Digested) -> DigestJson<'a> {
         bytes: tensor.bytes,
         leaf: leaf.iter().map(|byte| format!("{byte:02x}")).collect(),
     };
-    let tensors = checkpoint.tensors().values().zip(digested.leaves.values()).map(tensor);
-    DigestJson { version: VERSION, digest: digested.digest.to_string(), tensors: tensors.collect() }
+    let tensors = checkpoint
+        .tensors()
+        .values()
+        .zip(digested.leaves.values())
+        .map(tensor);
+    DigestJson {
+        version: VERSION,
+        digest: digested.digest.to_string(),
+        tensors: tensors.collect(),
+    }
 }

@@ -10,15 +10,16 @@ use tlora_format::{SigmaSide, TargetModules, TextKey};
 use tlora_merge::{Groups, Recipe, create};
 
 use crate::arguments::{
-    InitOptions, SharingOption, SharingOptions, SigmaSideOption, TargetOptions, TextOptions, ValueOptions,
+    InitOptions, SharingOption, SharingOptions, SigmaSideOption, TargetOptions, TextOptions,
+    ValueOptions,
 };
+use crate::base;
 use crate::environment::{Environment, warn_about};
 use crate::escape::Untrusted;
 use crate::exit::Exit;
 use crate::explain::{Subject, output};
 use crate::failure::Failure;
 use crate::terminal::note;
-use crate::base;
 
 pub(crate) fn run(options: &InitOptions) -> Result<Exit, Failure> {
     let recipe = recipe(options)?;
@@ -27,7 +28,13 @@ pub(crate) fn run(options: &InitOptions) -> Result<Exit, Failure> {
     let base = options.base.base.as_str();
     let checkpoint = base::open(base, &environment.bar)?;
     let created = create(&checkpoint, &recipe, &environment.run());
-    let created = created.map_err(|error| Subject { base, adapters: &[] }.explain(error))?;
+    let created = created.map_err(|error| {
+        Subject {
+            base,
+            adapters: &[],
+        }
+        .explain(error)
+    })?;
     drop(environment);
     warn_about(&created.notes);
     let bytes = created.adapter.to_bytes();
@@ -35,8 +42,14 @@ pub(crate) fn run(options: &InitOptions) -> Result<Exit, Failure> {
     if !options.run.quiet {
         let (path, adapter) = (Untrusted(options.output.display()), &created.adapter);
         let modules = counted(adapter.module_count, "module");
-        let (groups, numbers) = (counted(adapter.group_count, "group"), counted(adapter.u, "number"));
-        note(format_args!("wrote {path}: {} bytes, {modules} in {groups} of {numbers}", bytes.len()));
+        let (groups, numbers) = (
+            counted(adapter.group_count, "group"),
+            counted(adapter.u, "number"),
+        );
+        note(format_args!(
+            "wrote {path}: {} bytes, {modules} in {groups} of {numbers}",
+            bytes.len()
+        ));
     }
     Ok(Exit::Done)
 }
@@ -54,7 +67,9 @@ fn ensure_vacant(path: &Path, force: bool) -> Result<(), Failure> {
     if force || fs_err::symlink_metadata(path).is_err() {
         return Ok(());
     }
-    Err(output(tlora_checkpoint::OutputError::Exists(path.to_owned())))
+    Err(output(tlora_checkpoint::OutputError::Exists(
+        path.to_owned(),
+    )))
 }
 
 fn recipe(options: &InitOptions) -> Result<Recipe, Failure> {
@@ -79,7 +94,11 @@ fn recipe(options: &InitOptions) -> Result<Recipe, Failure> {
 
 fn groups(options: &SharingOptions) -> Groups {
     let non_zero = |number: Option<u32>| number.and_then(NonZeroU32::new);
-    match (non_zero(options.n_tie), non_zero(options.groups), options.untied) {
+    match (
+        non_zero(options.n_tie),
+        non_zero(options.groups),
+        options.untied,
+    ) {
         (Some(modules), _, _) => Groups::Tie(modules),
         (_, Some(count), _) => Groups::Count(count),
         (_, _, true) => Groups::Untied,
@@ -93,7 +112,9 @@ fn targets(options: &TargetOptions) -> Result<Option<TargetModules>, Failure> {
     };
     let text = fs_err::read_to_string(path).map_err(unreadable)?;
     let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(Some(TargetModules::Modules(names.map(str::to_owned).collect())))
+    Ok(Some(TargetModules::Modules(
+        names.map(str::to_owned).collect(),
+    )))
 }
 
 /// What a file with trained numbers may be.
@@ -105,10 +126,16 @@ enum ValuesFile {
 }
 
 fn values(options: &ValueOptions) -> Result<Option<Vec<f64>>, Failure> {
-    let Some(path) = &options.v_file else { return Ok(options.v.clone()) };
+    let Some(path) = &options.v_file else {
+        return Ok(options.v.clone());
+    };
     let bytes = fs_err::read(path).map_err(unreadable)?;
     let file = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::unknown(format!("{} is not a JSON list of numbers, or a list of such lists", path.display())).caused_by(error)
+        Failure::unknown(format!(
+            "{} is not a JSON list of numbers, or a list of such lists",
+            path.display()
+        ))
+        .caused_by(error)
     })?;
     Ok(Some(match file {
         ValuesFile::Flat(values) => values,
@@ -123,7 +150,10 @@ fn text(options: &TextOptions) -> BTreeMap<TextKey, String> {
         (TextKey::Licence, &options.licence),
         (TextKey::BaseModel, &options.base_name),
     ];
-    texts.into_iter().filter_map(|(key, text)| Some((key, text.clone()?))).collect()
+    texts
+        .into_iter()
+        .filter_map(|(key, text)| Some((key, text.clone()?)))
+        .collect()
 }
 
 fn unreadable(error: std::io::Error) -> Failure {

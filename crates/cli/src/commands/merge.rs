@@ -23,18 +23,40 @@ pub(crate) fn run(options: &MergeOptions) -> Result<Exit, Failure> {
     let environment = Environment::new(&options.cache, &options.run)?;
     let base = options.base.base.as_str();
     let checkpoint = base::open(base, &environment.bar)?;
-    let how = tlora_merge::MergeOptions { dtype: options.dtype.map(Into::into), force: options.force };
-    let merged = merge(&checkpoint, &adapters, &options.output, &how, &environment.run());
-    let merged = merged.map_err(|error| Subject { base, adapters: &options.adapters }.explain(error))?;
+    let how = tlora_merge::MergeOptions {
+        dtype: options.dtype.map(Into::into),
+        force: options.force,
+    };
+    let merged = merge(
+        &checkpoint,
+        &adapters,
+        &options.output,
+        &how,
+        &environment.run(),
+    );
+    let merged = merged.map_err(|error| {
+        Subject {
+            base,
+            adapters: &options.adapters,
+        }
+        .explain(error)
+    })?;
     drop(environment);
     warn_about(&merged.notes);
     warn_about_rounding(&merged.strengths.total);
     warn_about_companions(&merged.companions);
     if !options.run.quiet {
-        note(format_args!("wrote {} and the record {RECORD} in it", Untrusted(options.output.display())));
+        note(format_args!(
+            "wrote {} and the record {RECORD} in it",
+            Untrusted(options.output.display())
+        ));
     }
     let dtype = options.dtype.map_or("", DtypeOption::name);
-    if options.json { print_json(&merged.record) } else { print(|out| show(out, &merged, dtype)) }
+    if options.json {
+        print_json(&merged.record)
+    } else {
+        print(|out| show(out, &merged, dtype))
+    }
 }
 
 fn show(out: &mut dyn Write, merged: &Merged, dtype: &str) -> io::Result<()> {
@@ -45,7 +67,9 @@ fn show(out: &mut dyn Write, merged: &Merged, dtype: &str) -> io::Result<()> {
 
 fn warn_about_rounding(total: &Strength) {
     if let Some(kept) = total.kept_fraction().filter(|&kept| kept < KEPT_ENOUGH) {
-        warn(format_args!("rounding to the output type kept {kept:.3} of the update; --dtype f32 or f16 keeps more"));
+        warn(format_args!(
+            "rounding to the output type kept {kept:.3} of the update; --dtype f32 or f16 keeps more"
+        ));
     }
 }
 
@@ -56,6 +80,8 @@ fn warn_about_companions(companions: &Companions) {
         }
     }
     if companions.needs_remote_code {
-        warn(format_args!("the model needs Python code of its base, which was not copied"));
+        warn(format_args!(
+            "the model needs Python code of its base, which was not copied"
+        ));
     }
 }

@@ -48,9 +48,10 @@ pub(crate) fn run(options: &QuickstartOptions) -> Result<Exit, Failure> {
     // The commands then read as they would be typed, without the name of a temporary directory.
     std::env::set_current_dir(directory.path()).map_err(|error| not_prepared(&error))?;
     for command in COMMANDS {
-        print(|out| writeln!(out, "{ACCENT}$ {command}{ACCENT:#}"))?;
-        let cli = Cli::try_parse_from(command.split_whitespace())
-            .map_err(|error| Failure::unknown("a command of the quickstart is wrong").caused_by(error))?;
+        print(|out| writeln!(out, "{ACCENT}running:{ACCENT:#} {command}"))?;
+        let cli = Cli::try_parse_from(command.split_whitespace()).map_err(|error| {
+            Failure::unknown("a command of the quickstart is wrong").caused_by(error)
+        })?;
         crate::run(cli.command)?;
         print(|out| writeln!(out))?;
     }
@@ -60,19 +61,34 @@ pub(crate) fn run(options: &QuickstartOptions) -> Result<Exit, Failure> {
 /// Compares the digest of the merged model with the promise.
 fn check(options: &QuickstartOptions) -> Result<Exit, Failure> {
     let environment = Environment::new(&CacheOptions::none(), &RunOptions::default())?;
-    let subject = Subject { base: "merged", adapters: &[] };
+    let subject = Subject {
+        base: "merged",
+        adapters: &[],
+    };
     let merged = Checkpoint::open("merged").map_err(|error| subject.checkpoint(error))?;
-    let found = digest(&merged, &environment.run()).map_err(|error| subject.explain(error))?.digest.to_string();
+    let found = digest(&merged, &environment.run())
+        .map_err(|error| subject.explain(error))?
+        .digest
+        .to_string();
     if found != MERGED {
-        return Err(Failure::no("the merged model is not the one that it is on other machines")
-            .fact("digest here", found)
-            .fact("digest elsewhere", MERGED)
-            .hint("please report this, with the kind of processor"));
+        return Err(
+            Failure::no("the merged model is not the one that it is on other machines")
+                .fact("digest here", found)
+                .fact("digest elsewhere", MERGED)
+                .hint("please report this, with the kind of processor"),
+        );
     }
     print(|out| {
-        writeln!(out, "The merged model is bit for bit the one that README.md promises.")?;
+        writeln!(
+            out,
+            "The merged model is bit for bit the one that README.md promises."
+        )?;
         match &options.dir {
-            Some(directory) => writeln!(out, "The files are in {}.", crate::escape::Untrusted(directory.display())),
+            Some(directory) => writeln!(
+                out,
+                "The files are in {}.",
+                crate::escape::Untrusted(directory.display())
+            ),
             None => writeln!(out, "`tlora quickstart --dir DIR` keeps the files."),
         }
     })
@@ -80,7 +96,9 @@ fn check(options: &QuickstartOptions) -> Result<Exit, Failure> {
 
 fn lay_out(directory: &Path) -> std::io::Result<()> {
     fs_err::create_dir_all(directory)?;
-    TINY_BASE.iter().try_for_each(|(name, bytes)| fs_err::write(directory.join(name), bytes))
+    TINY_BASE
+        .iter()
+        .try_for_each(|(name, bytes)| fs_err::write(directory.join(name), bytes))
 }
 
 fn not_prepared(error: &std::io::Error) -> Failure {
@@ -96,7 +114,9 @@ enum Directory {
 impl Directory {
     fn new(kept: Option<&Path>) -> Result<Self, Failure> {
         let Some(kept) = kept else {
-            return tempfile::tempdir().map(Self::Temporary).map_err(|error| not_prepared(&error));
+            return tempfile::tempdir()
+                .map(Self::Temporary)
+                .map_err(|error| not_prepared(&error));
         };
         // Of its own, so that nothing of the user's is replaced.
         fs_err::create_dir(kept).map_err(|error| not_prepared(&error))?;

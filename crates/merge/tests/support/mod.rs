@@ -8,7 +8,8 @@ use std::path::Path;
 use tlora_basis::{Basis, Weight, WeightDtype, basis_check, exact_basis};
 use tlora_checkpoint::{Checkpoint, tmd1};
 use tlora_format::{
-    Adapter, AdapterFields, BaseDigest, BasisKind, Precision, ProjectionKind, Rounding, SigmaSide, TargetModules, Tying,
+    Adapter, AdapterFields, BaseDigest, BasisKind, Precision, ProjectionKind, Rounding, SigmaSide,
+    TargetModules, Tying,
 };
 use tlora_merge::{Cache, Run};
 
@@ -20,7 +21,9 @@ pub(crate) fn write_shard(path: &Path, tensors: &[Tensor]) {
     let (mut begin, mut entries, mut data) = (0, Vec::new(), Vec::new());
     for (name, dtype, shape, bytes) in tensors {
         let end = begin + bytes.len();
-        entries.push(format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#));
+        entries.push(format!(
+            r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{begin},{end}]}}"#
+        ));
         data.extend_from_slice(bytes);
         begin = end;
     }
@@ -45,29 +48,50 @@ pub(crate) fn tensor(checkpoint: &Checkpoint, name: &str) -> Vec<u8> {
 }
 
 pub(crate) fn run(threads: usize, cache: Option<&Cache>) -> Run<'_> {
-    Run { threads: NonZero::new(threads).unwrap(), cache, progress: &() }
+    Run {
+        threads: NonZero::new(threads).unwrap(),
+        cache,
+        progress: &(),
+    }
 }
 
 pub(crate) fn base_digest(checkpoint: &Checkpoint) -> BaseDigest {
-    tmd1::digest(checkpoint, NonZero::<usize>::MIN, &|_| {}).unwrap().digest
+    tmd1::digest(checkpoint, NonZero::<usize>::MIN, &|_| {})
+        .unwrap()
+        .digest
 }
 
-pub(crate) fn basis(dtype: WeightDtype, rows: usize, columns: usize, bytes: &[u8], rank: usize) -> Basis {
-    exact_basis(&Weight::new(dtype, rows, columns, bytes).unwrap(), rank).unwrap().basis
+pub(crate) fn basis(
+    dtype: WeightDtype,
+    rows: usize,
+    columns: usize,
+    bytes: &[u8],
+    rank: usize,
+) -> Basis {
+    exact_basis(&Weight::new(dtype, rows, columns, bytes).unwrap(), rank)
+        .unwrap()
+        .basis
 }
 
 /// An adapter of one group for modules that are named in full, whose R is `r` for all of them, to the last bit.
 ///
 /// Every entry of R has three trained numbers, its upper, middle and lower bits as f32, and three projections that are 1
 /// at its place and 0 elsewhere.
-pub(crate) fn adapter_with_r(base: BaseDigest, modules: &[(&str, &Basis)], r: &[f64], side: SigmaSide, scale: f32) -> Adapter {
+pub(crate) fn adapter_with_r(
+    base: BaseDigest,
+    modules: &[(&str, &Basis)],
+    r: &[f64],
+    side: SigmaSide,
+    scale: f32,
+) -> Adapter {
     let rank = modules[0].1.rank;
     let count = u32::try_from(modules.len()).unwrap();
     let (mut v, mut values) = (Vec::new(), Vec::new());
     for (entry, number) in r.iter().enumerate() {
         for part in three_parts(*number) {
             v.push(part.to_bits());
-            values.extend((0..r.len()).map(|place| if place == entry { 1_f32.to_bits() } else { 0 }));
+            values
+                .extend((0..r.len()).map(|place| if place == entry { 1_f32.to_bits() } else { 0 }));
         }
     }
     Adapter::new(AdapterFields {
@@ -79,11 +103,17 @@ pub(crate) fn adapter_with_r(base: BaseDigest, modules: &[(&str, &Basis)], r: &[
         group_count: 1,
         n_tie: count,
         tying: Tying::Tiled,
-        targets: TargetModules::Modules(modules.iter().map(|(name, _)| (*name).to_owned()).collect()),
+        targets: TargetModules::Modules(
+            modules.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        ),
         sigma_side: side,
         basis: BasisKind::Exact,
         basis_rounding: Rounding::None,
-        projection: ProjectionKind::Explicit { precision: Precision::F32, shared: true, values },
+        projection: ProjectionKind::Explicit {
+            precision: Precision::F32,
+            shared: true,
+            values,
+        },
         scale,
         base,
         basis_check: basis_check(modules.iter().copied()),

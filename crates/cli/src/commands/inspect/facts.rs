@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tlora_format::{
-    Adapter, BasisKind, Precision, ProjectionKind, Rounding, SeedRule, SigmaSide, TargetModules, TextKey, Tying,
+    Adapter, BasisKind, Precision, ProjectionKind, Rounding, SeedRule, SigmaSide, TargetModules,
+    TextKey, Tying,
 };
 use tlora_merge::{RNorm, r_norms};
 
@@ -84,7 +85,11 @@ pub(super) struct GroupFacts {
 impl Facts {
     pub(super) fn new(adapter: &Adapter, bytes: &[u8]) -> Self {
         Self {
-            file: FileFacts { format: "1.0", bytes: bytes.len(), blake3: tlora_merge::file_digest(bytes) },
+            file: FileFacts {
+                format: "1.0",
+                bytes: bytes.len(),
+                blake3: tlora_merge::file_digest(bytes),
+            },
             base: adapter.base.to_string(),
             rank: adapter.rank,
             u: adapter.u,
@@ -113,11 +118,19 @@ impl Facts {
                     BasisKind::Explicit { .. } => "explicit",
                 },
                 rounding: rounding(adapter.basis_rounding),
-                check: adapter.basis_check.iter().map(|byte| format!("{byte:02x}")).collect(),
+                check: adapter
+                    .basis_check
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
             },
             projections: ProjectionFacts::new(&adapter.projection),
             sections: sections(adapter),
-            text: adapter.text.iter().map(|(key, text)| (text_key(*key), text.clone())).collect(),
+            text: adapter
+                .text
+                .iter()
+                .map(|(key, text)| (text_key(*key), text.clone()))
+                .collect(),
             groups: groups(adapter),
         }
     }
@@ -129,18 +142,30 @@ impl TargetFacts {
             TargetModules::Suffixes(names) => ("suffixes", names),
             TargetModules::Modules(names) => ("modules", names),
         };
-        Self { mode, names: names.clone() }
+        Self {
+            mode,
+            names: names.clone(),
+        }
     }
 }
 
 impl ProjectionFacts {
     fn new(projection: &ProjectionKind) -> Self {
-        let plain = |kind, seed| Self { kind, seed, seed_rule: None, rounding: None };
+        let plain = |kind, seed| Self {
+            kind,
+            seed,
+            seed_rule: None,
+            rounding: None,
+        };
         match projection {
             ProjectionKind::Native { seed } => plain("native", Some(*seed)),
             ProjectionKind::Standard => plain("standard", None),
             ProjectionKind::Explicit { .. } => plain("explicit", None),
-            ProjectionKind::Torch { seed, seed_rule, rounding: rounded } => Self {
+            ProjectionKind::Torch {
+                seed,
+                seed_rule,
+                rounding: rounded,
+            } => Self {
                 kind: "torch",
                 seed: Some(*seed),
                 seed_rule: Some(match seed_rule {
@@ -154,8 +179,13 @@ impl ProjectionFacts {
 }
 
 fn groups(adapter: &Adapter) -> Vec<GroupFacts> {
-    let scales = adapter.module_scales.as_deref().unwrap_or(std::slice::from_ref(&adapter.scale));
-    let scale = scales.iter().fold(0.0_f64, |largest, &scale| largest.max(f64::from(scale).abs()));
+    let scales = adapter
+        .module_scales
+        .as_deref()
+        .unwrap_or(std::slice::from_ref(&adapter.scale));
+    let scale = scales.iter().fold(0.0_f64, |largest, &scale| {
+        largest.max(f64::from(scale).abs())
+    });
     let group = |(number, norm): (u32, RNorm)| GroupFacts {
         v: adapter.v(number).map(Iterator::collect).unwrap_or_default(),
         r_norm: norm.value(),
@@ -176,7 +206,10 @@ fn sections(adapter: &Adapter) -> Vec<&'static str> {
         ("transposed", adapter.transposed.is_some()),
         ("signs", adapter.signs.is_some()),
     ];
-    sections.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
+    sections
+        .into_iter()
+        .filter_map(|(name, is_there)| is_there.then_some(name))
+        .collect()
 }
 
 const fn precision(precision: Precision) -> &'static str {

@@ -5,7 +5,7 @@ mod show;
 
 use serde::Serialize;
 use tlora_format::{Field, layout};
-use tlora_merge::{Measured, OUTPUT_DTYPES, UpdateRecord, measure};
+use tlora_merge::{Measured, UpdateRecord, measure};
 
 use self::facts::Facts;
 use crate::arguments::InspectOptions;
@@ -62,7 +62,12 @@ pub(crate) fn run(options: &InspectOptions) -> Result<Exit, Failure> {
     if options.json {
         let bytes = fields.map(|fields| fields.into_iter().map(FieldJson::from).collect());
         let measured = measured.as_ref().map(MeasuredJson::from);
-        return print_json(&InspectJson { version: VERSION, facts, measured, bytes });
+        return print_json(&InspectJson {
+            version: VERSION,
+            facts,
+            measured,
+            bytes,
+        });
     }
     print(|out| {
         if let Some(fields) = &fields {
@@ -76,11 +81,19 @@ pub(crate) fn run(options: &InspectOptions) -> Result<Exit, Failure> {
     })
 }
 
-fn measured(options: &InspectOptions, base: &str, adapter: &tlora_format::Adapter) -> Result<Measured, Failure> {
+fn measured(
+    options: &InspectOptions,
+    base: &str,
+    adapter: &tlora_format::Adapter,
+) -> Result<Measured, Failure> {
     let environment = Environment::new(&options.cache, &options.run)?;
     let checkpoint = base::open(base, &environment.bar)?;
-    let subject = Subject { base, adapters: std::slice::from_ref(&options.file) };
-    let measured = measure(&checkpoint, adapter, &environment.run()).map_err(|error| subject.explain(error))?;
+    let subject = Subject {
+        base,
+        adapters: std::slice::from_ref(&options.file),
+    };
+    let measured = measure(&checkpoint, adapter, &environment.run())
+        .map_err(|error| subject.explain(error))?;
     drop(environment);
     warn_about(&measured.notes);
     Ok(measured)
@@ -88,16 +101,28 @@ fn measured(options: &InspectOptions, base: &str, adapter: &tlora_format::Adapte
 
 impl From<&Measured> for MeasuredJson {
     fn from(measured: &Measured) -> Self {
-        let [bf16, f16, f32] = measured.by_dtype.each_ref().map(|update| update.as_ref().map(UpdateRecord::from));
-        // The order of the measurements.
-        const { assert!(matches!(OUTPUT_DTYPES, [tlora_basis::WeightDtype::Bf16, tlora_basis::WeightDtype::F16, _])) };
+        let [bf16, f16, f32] = measured
+            .by_dtype
+            .each_ref()
+            .map(|update| update.as_ref().map(UpdateRecord::from));
         Self { bf16, f16, f32 }
     }
 }
 
 impl From<Field> for FieldJson {
     fn from(field: Field) -> Self {
-        let Field { offset, length, name, meaning, .. } = field;
-        Self { offset, length, name, meaning }
+        let Field {
+            offset,
+            length,
+            name,
+            meaning,
+            ..
+        } = field;
+        Self {
+            offset,
+            length,
+            name,
+            meaning,
+        }
     }
 }

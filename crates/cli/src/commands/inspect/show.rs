@@ -21,18 +21,55 @@ pub(super) fn facts(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
     for (key, text) in &facts.text {
         line(out, &key.replace('_', " "), text)?;
     }
-    let Facts { file, tying, basis, projections, targets, .. } = facts;
-    line(out, "file", format_args!("{} bytes, format {}, BLAKE3 {}", file.bytes, file.format, file.blake3))?;
+    let Facts {
+        file,
+        tying,
+        basis,
+        projections,
+        targets,
+        ..
+    } = facts;
+    line(
+        out,
+        "file",
+        format_args!(
+            "{} bytes, format {}, BLAKE3 {}",
+            file.bytes, file.format, file.blake3
+        ),
+    )?;
     line(out, "base", &facts.base)?;
-    line(out, "modules", format_args!("{}: {}", facts.modules, listed(&targets.names, NAMES, ", ")))?;
+    line(
+        out,
+        "modules",
+        format_args!("{}: {}", facts.modules, listed(&targets.names, NAMES, ", ")),
+    )?;
     line(out, "groups", grouping(facts))?;
-    line(out, "trained", format_args!("{} numbers, {}", u64::from(tying.groups) * u64::from(facts.u), facts.precision))?;
+    line(
+        out,
+        "trained",
+        format_args!(
+            "{} numbers, {}",
+            u64::from(tying.groups) * u64::from(facts.u),
+            facts.precision
+        ),
+    )?;
     line(out, "rank", facts.rank)?;
     line(out, "sigma side", facts.sigma_side)?;
     line(out, "scale", facts.scale)?;
-    line(out, "basis", format_args!("{}, rounding {}, check {}", basis.kind, basis.rounding, basis.check))?;
+    line(
+        out,
+        "basis",
+        format_args!(
+            "{}, rounding {}, check {}",
+            basis.kind, basis.rounding, basis.check
+        ),
+    )?;
     match projections.seed {
-        Some(seed) => line(out, "projections", format_args!("{}, seed {seed}", projections.kind))?,
+        Some(seed) => line(
+            out,
+            "projections",
+            format_args!("{}, seed {seed}", projections.kind),
+        )?,
         None => line(out, "projections", projections.kind)?,
     }
     if !facts.sections.is_empty() {
@@ -50,18 +87,33 @@ fn grouping(facts: &Facts) -> String {
     match (tying.groups, tying.scheme) {
         (1, _) => "1, of all modules".to_owned(),
         (groups, "explicit") => format!("{groups}, by a map"),
-        (groups, scheme) => format!("{groups}, {scheme}, of {} modules (the last has the rest)", tying.n_tie),
+        (groups, scheme) => format!(
+            "{groups}, {scheme}, of {} modules (the last has the rest)",
+            tying.n_tie
+        ),
     }
 }
 
 fn groups(out: &mut dyn Write, groups: &[GroupFacts]) -> io::Result<()> {
     let expected = groups.iter().any(|group| group.r_norm_kind == "expected");
-    writeln!(out, "\ngroup  {}  v", if expected { "|scale|·‖R‖ (expected)" } else { "|scale|·‖R‖ (bounds ‖ΔW‖/‖W‖)" })?;
+    writeln!(
+        out,
+        "\ngroup  {}  v",
+        if expected {
+            "|scale|·‖R‖ (expected)"
+        } else {
+            "|scale|·‖R‖ (bounds ‖ΔW‖/‖W‖)"
+        }
+    )?;
     let width = if expected { 22 } else { 31 };
     for (index, group) in groups.iter().enumerate().take(GROUPS) {
         let bound = group.relative_bound.map_or_else(|| "?".to_owned(), number);
         let v: Vec<String> = group.v.iter().copied().map(number).collect();
-        writeln!(out, "{index:>5}  {bound:>width$}  {}", listed(&v, VALUES, " "))?;
+        writeln!(
+            out,
+            "{index:>5}  {bound:>width$}  {}",
+            listed(&v, VALUES, " ")
+        )?;
     }
     match groups.len().saturating_sub(GROUPS) {
         0 => Ok(()),
@@ -85,18 +137,30 @@ pub(super) fn measured(out: &mut dyn Write, measured: &Measured) -> io::Result<(
 
 /// Offset, bytes, name and meaning of every field.
 pub(super) fn bytes(out: &mut dyn Write, bytes: &[u8], fields: &[Field]) -> io::Result<()> {
-    let width = fields.iter().map(|field| field.name.chars().count()).max().unwrap_or(0);
+    let width = fields
+        .iter()
+        .map(|field| field.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for field in fields {
         let content = bytes.get(field.offset..).unwrap_or_default();
         let content = content.get(..field.length).unwrap_or(content);
         let (offset, name, meaning) = (field.offset, &field.name, Untrusted(&field.meaning));
-        writeln!(out, "{offset:>6}  {:<25}  {name:<width$}  {meaning}", hex(content))?;
+        writeln!(
+            out,
+            "{offset:>6}  {:<25}  {name:<width$}  {meaning}",
+            hex(content)
+        )?;
     }
     Ok(())
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let shown: Vec<_> = bytes.iter().take(HEX).map(|byte| format!("{byte:02x}")).collect();
+    let shown: Vec<_> = bytes
+        .iter()
+        .take(HEX)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let more = if bytes.len() > HEX { " …" } else { "" };
     format!("{}{more}", shown.join(" "))
 }
