@@ -8,7 +8,6 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
     reason = "a benchmark: it fails loudly and prints its figures"
 )]
 

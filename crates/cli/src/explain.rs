@@ -47,7 +47,9 @@ impl Subject<'_> {
                  projections native, standard and explicit",
             ),
             MergeError::BaseChanged { .. } => changed(self.base).caused_by(error),
-            MergeError::Transposition(_) => Failure::no(error),
+            MergeError::Transposition(_) | MergeError::SmallerThanProjections { .. } => {
+                Failure::no(error)
+            }
             MergeError::Invalid(error) => Failure::unknown("these options do not make an adapter").caused_by(error),
             other => Failure::unknown(&other).caused_by(other),
         }

@@ -62,6 +62,18 @@ pub enum MergeError {
     /// Two adapters disagree on whether the checkpoint stores this weight transposed.
     #[error("the adapters disagree on whether the weight of {0} is stored transposed")]
     Transposition(String),
+    /// A module is smaller than the projections that the adapter brings for it (spec §4.5).
+    #[error("{module} is {out_features} × {in_features}, too small for projections of rank {rank}")]
+    SmallerThanProjections {
+        /// The module.
+        module: String,
+        /// Rows of its weight.
+        out_features: usize,
+        /// Columns of its weight.
+        in_features: usize,
+        /// The rank of the stored projections.
+        rank: u8,
+    },
     /// The parameters do not make an adapter.
     #[error("the parameters do not make an adapter")]
     Invalid(#[from] InvalidAdapter),

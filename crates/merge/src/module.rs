@@ -98,19 +98,9 @@ impl ModuleWeight {
 
     /// Adds the module's name to what is wrong with rows that begin at `first_row`.
     pub(crate) fn fault(&self, source: BasisError, first_row: usize) -> MergeError {
-        let source = match source {
-            BasisError::NonFinite { row } => BasisError::NonFinite {
-                row: row + first_row,
-            },
-            BasisError::NotRepresentable { row, column } => BasisError::NotRepresentable {
-                row: row + first_row,
-                column,
-            },
-            other => other,
-        };
         MergeError::Numeric {
             module: self.name.clone(),
-            source,
+            source: source.moved_down(first_row),
         }
     }
 }

@@ -38,11 +38,9 @@ pub fn plan(checkpoint: &Checkpoint, adapter: &Adapter) -> Result<Vec<AdaptedMod
     let modules = modules.into_iter().zip(groups).enumerate();
     modules
         .map(|(number, (module, group))| {
-            let weight = ModuleWeight::new(
-                module,
-                adapter.is_transposed(number),
-                adapter.module_rank(number),
-            )?;
+            let rank = adapter.module_rank(number);
+            let weight = ModuleWeight::new(module, adapter.is_transposed(number), rank)?;
+            ensure_projections_fit(adapter, &weight, rank)?;
             Ok(AdaptedModule {
                 group,
                 scale: adapter.module_scale(number),
@@ -68,6 +66,24 @@ pub(crate) fn ensure_defined(adapter: &Adapter) -> Result<(), MergeError> {
     Err(MergeError::Unsupported(undefined))
 }
 
+/// Stored projections are not clipped to a module: what they mean at a smaller rank is not defined (spec §4.5).
+fn ensure_projections_fit(
+    adapter: &Adapter,
+    weight: &ModuleWeight,
+    rank: u8,
+) -> Result<(), MergeError> {
+    let stored = matches!(adapter.projection, ProjectionKind::Explicit { .. });
+    if !stored || weight.rank >= usize::from(rank) {
+        return Ok(());
+    }
+    Err(MergeError::SmallerThanProjections {
+        module: weight.name.clone(),
+        out_features: weight.out_features,
+        in_features: weight.in_features,
+        rank,
+    })
+}
+
 /// R of a module (spec §7), row-major, or an empty matrix for projections that are not defined.
 pub(crate) fn r_matrix(
     adapter: &Adapter,
@@ -85,18 +101,14 @@ pub(crate) fn r_matrix(
             shared,
             values,
         } => {
-            let stored = usize::from(adapter.module_rank(number));
+            let size = v.len() * rank * rank;
             let first = if *shared {
                 0
             } else {
                 values_before(adapter, number, v.len())
             };
-            let entry = |i: usize, j: usize, k: usize| first + (i * stored + j) * stored + k;
-            let numbers = (0..v.len())
-                .flat_map(|i| (0..rank).flat_map(move |j| (0..rank).map(move |k| (i, j, k))));
-            numbers
-                .map(|(i, j, k)| precision.to_f64(values[entry(i, j, k)]))
-                .collect()
+            let stored = values.get(first..first + size).unwrap_or_default();
+            stored.iter().map(|&bits| precision.to_f64(bits)).collect()
         }
         ProjectionKind::Torch { .. } => return Vec::new(),
     };

@@ -417,3 +417,23 @@ fn explicit_projections_belong_to_their_module() {
     assert_eq!(modules[0].r, [2.0, 3.0, 0.0, 0.0]);
     assert_eq!(modules[1].r, [0.0, 0.0, 8.0, 15.0]);
 }
+
+#[test]
+fn a_module_smaller_than_the_stored_projections_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let checkpoint = write_checkpoint(&directory.path().join("base"), &base_tensors());
+    let mut fields = adapter(&checkpoint).into_fields();
+    fields.rank = 64;
+    fields.u = 1;
+    fields.v = vec![0; usize::try_from(fields.group_count).unwrap()];
+    fields.projection = ProjectionKind::Explicit {
+        precision: Precision::F32,
+        shared: true,
+        values: vec![0; 64 * 64],
+    };
+    let error = plan(&checkpoint, &Adapter::new(fields).unwrap()).unwrap_err();
+    assert!(
+        matches!(error, MergeError::SmallerThanProjections { rank: 64, .. }),
+        "{error:?}"
+    );
+}
