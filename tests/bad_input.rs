@@ -326,6 +326,8 @@ fn wrong_usage() {
     init(&["--v", "inf"]).failed(2, &["finite"]);
     init(&["--sharing", "structured"]).failed(2, &["these options do not make an adapter", "R12"]);
     init(&["--scale", "0"]).failed(2, &["R13"]);
+    let nowhere = scratch.tlora(&["init", "base", "-o", "nowhere/new.tlora"]);
+    nowhere.failed(2, &["error: no directory nowhere"]);
     scratch
         .tlora(&["merge", "base", "-o", "out"])
         .failed(2, &["<ADAPTER>"]);

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use serde::Deserialize;
-use tlora_checkpoint::write_file_atomically;
+use tlora_checkpoint::{OutputError, write_file_atomically};
 use tlora_format::{SigmaSide, TargetModules, TextKey};
 use tlora_merge::{Groups, Recipe, create};
 
@@ -64,12 +64,16 @@ fn counted(count: impl Into<u64>, noun: &str) -> String {
 
 /// Before the long computation; the write at its end looks again.
 fn ensure_vacant(path: &Path, force: bool) -> Result<(), Failure> {
-    if force || fs_err::symlink_metadata(path).is_err() {
-        return Ok(());
+    if !force && fs_err::symlink_metadata(path).is_ok() {
+        return Err(output(OutputError::Exists(path.to_owned())));
     }
-    Err(output(tlora_checkpoint::OutputError::Exists(
-        path.to_owned(),
-    )))
+    match path.parent().filter(|parent| *parent != Path::new("")) {
+        Some(parent) if !parent.is_dir() => Err(Failure::unknown(format!(
+            "no directory {}",
+            parent.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn recipe(options: &InitOptions) -> Result<Recipe, Failure> {

@@ -43,7 +43,7 @@ pub(crate) fn run(options: &MergeOptions) -> Result<Exit, Failure> {
     })?;
     drop(environment);
     warn_about(&merged.notes);
-    warn_about_rounding(&merged.strengths.total);
+    warn_about_rounding(&merged.strengths.total, options.dtype);
     warn_about_companions(&merged.companions);
     if !options.run.quiet {
         note(format_args!(
@@ -65,12 +65,18 @@ fn show(out: &mut dyn Write, merged: &Merged, dtype: &str) -> io::Result<()> {
     strengths(out, &[(dtype, Some(&merged.strengths))])
 }
 
-fn warn_about_rounding(total: &Strength) {
-    if let Some(kept) = total.kept_fraction().filter(|&kept| kept < KEPT_ENOUGH) {
-        warn(format_args!(
-            "rounding to the output type kept {kept:.3} of the update; --dtype f32 or f16 keeps more"
-        ));
-    }
+fn warn_about_rounding(total: &Strength, dtype: Option<DtypeOption>) {
+    let Some(kept) = total.kept_fraction().filter(|&kept| kept < KEPT_ENOUGH) else {
+        return;
+    };
+    let advice = match dtype {
+        Some(DtypeOption::F32) => "",
+        Some(DtypeOption::F16) => "; --dtype f32 keeps more",
+        Some(DtypeOption::Bf16) | None => "; --dtype f32 or f16 keeps more",
+    };
+    warn(format_args!(
+        "rounding to the output type kept {kept:.3} of the update{advice}"
+    ));
 }
 
 fn warn_about_companions(companions: &Companions) {
