@@ -18,12 +18,15 @@ pub(crate) enum Loose {
 const MAX_NUMBERS: usize = 9;
 /// One more than an entry has fields: among four keys one is repeated or unknown.
 const MAX_PAIRS: usize = 4;
+/// An object, and the arrays in it. What is nested deeper is skipped without recursion, so that no depth is too much.
+const MAX_DEPTH: u8 = 2;
 
 impl Loose {
     /// Keeps the first four pairs of an object.
     pub(crate) const fn bounded() -> LooseSeed {
         LooseSeed {
             max_pairs: MAX_PAIRS,
+            depth: MAX_DEPTH,
         }
     }
 
@@ -31,12 +34,25 @@ impl Loose {
     pub(crate) const fn unlimited() -> LooseSeed {
         LooseSeed {
             max_pairs: usize::MAX,
+            depth: MAX_DEPTH,
         }
     }
 }
 
 pub(crate) struct LooseSeed {
     max_pairs: usize,
+    /// Levels of arrays and objects that are still looked into.
+    depth: u8,
+}
+
+impl LooseSeed {
+    /// For the values inside; `None` where they do not matter.
+    fn inner(&self) -> Option<Self> {
+        Some(Self {
+            max_pairs: MAX_PAIRS,
+            depth: self.depth.checked_sub(1)?,
+        })
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for LooseSeed {
@@ -80,26 +96,28 @@ impl<'de> Visitor<'de> for LooseSeed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Loose, A::Error> {
         let mut numbers = Some(Vec::new());
-        while let Some(element) = seq.next_element_seed(Loose::bounded())? {
-            match element {
-                Loose::Number(number) => {
+        while let Some(inner) = self.inner() {
+            match seq.next_element_seed(inner)? {
+                Some(Loose::Number(number)) => {
                     if let Some(kept) = numbers.as_mut().filter(|kept| kept.len() < MAX_NUMBERS) {
                         kept.push(number);
                     }
                 }
-                _ => numbers = None,
+                Some(_) => numbers = None,
+                None => return Ok(numbers.map_or(Loose::Other, Loose::Numbers)),
             }
         }
-        Ok(numbers.map_or(Loose::Other, Loose::Numbers))
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Loose::Other)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
         let mut pairs = Vec::new();
-        while pairs.len() < self.max_pairs {
+        while let Some(inner) = self.inner().filter(|_| pairs.len() < self.max_pairs) {
             let Some(key) = map.next_key()? else {
                 return Ok(Loose::Object(pairs));
             };
-            pairs.push((key, map.next_value_seed(Loose::bounded())?));
+            pairs.push((key, map.next_value_seed(inner)?));
         }
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Loose::Object(pairs))
