@@ -194,16 +194,14 @@ fn check_basis(vector: &Vector, isa: Isa) -> Result<(), Failed> {
 
 fn check_projection(vector: &Vector) {
     let (u, rank) = (vector.number("u"), vector.number("rank"));
-    let p = match vector.text("kind") {
-        "native" => native_projections(
-            vector.text("seed").parse().unwrap(),
-            vector.text("module"),
-            u,
-            rank,
-        ),
-        _ => standard_projections(vector.number("file_rank"), rank),
+    let p: Vec<f64> = match vector.text("kind") {
+        "native" => {
+            let seed = vector.text("seed").parse().unwrap();
+            native_projections(seed, vector.text("module"), u, rank).collect()
+        }
+        _ => standard_projections(vector.number("file_rank"), rank).collect(),
     };
-    let r = combine(&vector.doubles("v"), &p, rank);
+    let r = combine(&vector.doubles("v"), p.iter().copied(), rank);
     let found: Vec<u8> = p.iter().chain(&r).flat_map(|x| x.to_le_bytes()).collect();
     assert!(found == vector.payload, "P or R differs");
 }

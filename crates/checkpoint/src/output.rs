@@ -147,7 +147,7 @@ impl OutputDirectory {
 
     /// Makes everything durable and readable, and renames the directory to its final name.
     ///
-    /// An old output is renamed aside first, put back if the new one cannot take its place, and removed at the end.
+    /// An old output is exchanged for the new one in one step where the system can, and then removed.
     ///
     /// # Errors
     /// The disk fails, or the path was taken in the meantime.

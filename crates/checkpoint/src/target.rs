@@ -81,12 +81,17 @@ impl Target {
         Ok(())
     }
 
-    /// Renames the old output aside and the new one into place; if that fails, the old one back.
+    /// Exchanges the old output for the new one and removes it. Where the system cannot exchange two directories, the old one is renamed
+    /// aside and the new one into place; if that fails, the old one back.
     pub(crate) fn replace(&self, new: &Path) -> Result<(), OutputError> {
         let aside = Builder::new()
             .prefix(&self.hidden_name("old"))
             .tempdir_in(&self.parent)?;
         let old = aside.path().join(&self.name);
+        if exchange(new, &self.path()) {
+            // What is at `new` now is the old output; `aside` goes with all that is in it.
+            return Ok(fs_err::rename(new, &old)?);
+        }
         fs_err::rename(self.path(), &old)?;
         let Err(source) = fs_err::rename(new, self.path()) else {
             return Ok(());
@@ -97,6 +102,19 @@ impl Target {
         }
         Err(source.into())
     }
+}
+
+/// Swaps two directories in one step, if the system and the file system can.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn exchange(a: &Path, b: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok()
+}
+
+/// There is no such call.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn exchange(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Makes renames in a directory durable.

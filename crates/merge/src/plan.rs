@@ -93,26 +93,30 @@ pub(crate) fn r_matrix(
     rank: usize,
 ) -> Vec<f64> {
     let v: Vec<f64> = adapter.v(group).map(Iterator::collect).unwrap_or_default();
-    let projections = match &adapter.projection {
-        ProjectionKind::Native { seed } => native_projections(*seed, name, v.len(), rank),
-        ProjectionKind::Standard => standard_projections(usize::from(adapter.rank), rank),
+    match &adapter.projection {
+        ProjectionKind::Native { seed } => {
+            combine(&v, native_projections(*seed, name, v.len(), rank), rank)
+        }
+        ProjectionKind::Standard => combine(
+            &v,
+            standard_projections(usize::from(adapter.rank), rank),
+            rank,
+        ),
         ProjectionKind::Explicit {
             precision,
             shared,
             values,
         } => {
-            let size = v.len() * rank * rank;
             let first = if *shared {
                 0
             } else {
                 values_before(adapter, number, v.len())
             };
-            let stored = values.get(first..first + size).unwrap_or_default();
-            stored.iter().map(|&bits| precision.to_f64(bits)).collect()
+            let stored = values.iter().skip(first);
+            combine(&v, stored.map(|&bits| precision.to_f64(bits)), rank)
         }
-        ProjectionKind::Torch { .. } => return Vec::new(),
-    };
-    combine(&v, &projections, rank)
+        ProjectionKind::Torch { .. } => Vec::new(),
+    }
 }
 
 /// How many explicit projection values belong to the modules before this one.
