@@ -92,6 +92,36 @@ mod tests {
         self_test().unwrap();
     }
 
+    /// Sets the bits that make the processor flush subnormal results, or take subnormal operands as zero.
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "the control register of the SSE unit")]
+    fn with_control_bits(bits: u32, test: impl FnOnce()) {
+        use std::arch::asm;
+        let mut control = 0_u32;
+        // SAFETY: the register is read, changed for this thread while `test` runs, and restored.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut control) };
+        let changed = control | bits;
+        // SAFETY: as above.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const changed) };
+        test();
+        // SAFETY: as above.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const control) };
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_host_that_flushes_to_zero_or_rounds_otherwise_is_caught() {
+        let (flush_results, flush_operands, round_up) = (1 << 15, 1 << 6, 1 << 14);
+        for bits in [flush_results, flush_operands, round_up] {
+            let mut found = Ok(());
+            with_control_bits(bits, || found = self_test());
+            assert!(
+                matches!(found, Err(BasisError::Arithmetic { .. })),
+                "bits {bits:x}"
+            );
+        }
+    }
+
     #[test]
     fn basis_check_depends_on_names_sigma_and_v() {
         let basis = Basis {

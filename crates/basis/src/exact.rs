@@ -62,6 +62,7 @@ pub struct NearTie {
 struct Sizes {
     block: usize,
     basis: usize,
+    /// Ritz pairs that a restart keeps; never fewer than the rank.
     keep: usize,
 }
 
@@ -104,25 +105,32 @@ pub fn exact_basis_on(
     if weight.columns() == 0 {
         return Ok(result(isa, &Ritz::default(), 0, rank, 0));
     }
+    iterate(isa, weight, rank, MAX_PASSES)
+}
+
+/// Spec §6.5, with a limit on the passes that a test can reach.
+fn iterate(
+    isa: Isa,
+    weight: &Weight<'_>,
+    rank: usize,
+    max_passes: u32,
+) -> Result<ExactBasis, BasisError> {
     let mut iteration = Iteration::new(isa, weight, rank);
-    loop {
+    while iteration.passes < max_passes {
         iteration.step()?;
-        if iteration.is_check_due() {
-            let mut ritz = iteration.ritz_pairs(rank)?;
-            if iteration.is_converged(&ritz, rank) {
-                return Ok(result(isa, &ritz, weight.columns(), rank, iteration.passes));
-            }
-            if iteration.is_full() {
-                if iteration.sizes.keep > rank {
-                    ritz = iteration.ritz_pairs(iteration.sizes.keep)?;
-                }
-                iteration.restart(ritz);
-            }
+        if !iteration.is_check_due() {
+            continue;
         }
-        if iteration.passes == MAX_PASSES {
-            return Err(BasisError::NoConvergence { passes: MAX_PASSES });
+        let full = iteration.is_full();
+        let ritz = iteration.ritz_pairs(if full { iteration.sizes.keep } else { rank })?;
+        if iteration.is_converged(&ritz, rank) {
+            return Ok(result(isa, &ritz, weight.columns(), rank, iteration.passes));
+        }
+        if full {
+            iteration.restart(ritz);
         }
     }
+    Err(BasisError::NoConvergence { passes: max_passes })
 }
 
 /// Ritz pairs: θ of the whole basis, and the leading vectors v with a = WᵀW·v.
@@ -313,4 +321,31 @@ fn near_tie(theta: &[f64], effective_rank: usize) -> Option<NearTie> {
         })
         .filter(|tie| tie.relative_gap < NEAR_TIE)
         .min_by(|a, b| a.relative_gap.total_cmp(&b.relative_gap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WeightDtype;
+    use crate::arithmetic::start_entry;
+
+    #[test]
+    fn an_iteration_that_does_not_converge_is_an_error() {
+        // Uniform noise: neighbouring singular values differ by a thousandth, and 20 passes do not separate them.
+        let noise = |t: usize| ((start_entry(77, t) / 8_388_608.0).to_bits() >> 48).to_le_bytes();
+        let bytes: Vec<u8> = (0..300 * 300)
+            .flat_map(|t| [noise(t)[0], noise(t)[1]])
+            .collect();
+        let weight = Weight::new(WeightDtype::F16, 300, 300, &bytes).unwrap();
+        let found = iterate(Isa::detect(), &weight, 2, 20);
+        assert_eq!(found, Err(BasisError::NoConvergence { passes: 20 }));
+    }
+
+    #[test]
+    fn a_restart_keeps_at_least_the_rank() {
+        for rank in 1..=MAX_RANK {
+            let Sizes { block, basis, keep } = Sizes::of(rank);
+            assert!(rank <= keep && keep + block <= basis, "rank {rank}");
+        }
+    }
 }
