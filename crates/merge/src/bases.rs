@@ -1,15 +1,14 @@
 //! All bases that a run needs: from the cache, or computed, several weights at a time within a memory budget.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
 
 use tlora_basis::{Basis, ExactBasis, NearTie, exact_basis};
 use tlora_checkpoint::Checkpoint;
 use tlora_format::BaseDigest;
 
 use crate::store::Cache;
+use crate::workers::share_out;
 use crate::{MergeError, ModuleWeight, Run, Stage};
 
 /// Bytes of weights that are held at once; one weight at least.
@@ -120,38 +119,16 @@ pub(crate) fn compute(
         .num_threads(run.threads.get())
         .build()?;
     let budget = Budget::new(BUDGET);
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(BasisKey, ExactBasis)>, MergeError> {
-        let mut done = Vec::new();
-        while let Some(&weight) = weights.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let _held = budget.take(weight.tensor.bytes);
-            let exact = compute_one(checkpoint, weight, &pool).inspect_err(|_| {
-                // The other threads find no more work.
-                next.store(weights.len(), Ordering::Relaxed);
-            })?;
-            if let Some(cache) = run.cache {
-                cache.store(base, weight, &exact);
-            }
-            run.progress.advance(weight.tensor.bytes);
-            done.push((BasisKey::of(weight), exact));
+    let computed = share_out(&weights, run.threads, |&weight, _: &mut ()| {
+        let _held = budget.take(weight.tensor.bytes);
+        let exact = compute_one(checkpoint, weight, &pool)?;
+        if let Some(cache) = run.cache {
+            cache.store(base, weight, &exact);
         }
-        Ok(done)
-    };
-    let computed = thread::scope(|scope| {
-        let workers: Vec<_> = (0..run.threads.get().min(weights.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-            worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers
-            .into_iter()
-            .map(join)
-            .collect::<Result<Vec<_>, MergeError>>()
+        run.progress.advance(weight.tensor.bytes);
+        Ok((BasisKey::of(weight), exact))
     })?;
-    let computed: BTreeMap<BasisKey, ExactBasis> = computed.into_iter().flatten().collect();
+    let computed: BTreeMap<BasisKey, ExactBasis> = computed.into_iter().collect();
     let notes = computed
         .iter()
         .filter_map(|(key, exact)| BasisNote::of(key, exact))

@@ -1,8 +1,6 @@
 //! The loop of a merge: every tensor read once, hashed, merged or copied, hashed again, and written.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use fs_err::File;
 use tlora_basis::{Update, WeightDtype, core_matrix};
@@ -14,6 +12,7 @@ use crate::plan::AdaptedModule;
 use crate::prepare::Prepared;
 use crate::rows::{Buffers, CHUNK, Sink, merge_weight};
 use crate::strength::Strength;
+use crate::workers::share_out;
 use crate::{MergeError, Progress, Run, Stage};
 
 /// A tensor of the base, its place in the output, and the modules of all adapters that are this tensor.
@@ -52,35 +51,11 @@ pub(crate) fn run(
             .cmp(&a.tensor.bytes)
             .then_with(|| a.tensor.name.cmp(&b.tensor.name))
     });
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(String, Written)>, MergeError> {
-        let mut buffers = Buffers::default();
-        let mut done = Vec::new();
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let written = job
-                .run(checkpoint, prepared, &mut buffers, run.progress)
-                .inspect_err(|_| {
-                    next.store(jobs.len(), Ordering::Relaxed);
-                })?;
-            done.push((job.tensor.name.clone(), written));
-        }
-        Ok(done)
-    };
-    let results = thread::scope(|scope| {
-        let workers: Vec<_> = (0..run.threads.get().min(jobs.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-            worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers
-            .into_iter()
-            .map(join)
-            .collect::<Result<Vec<_>, MergeError>>()
+    let written = share_out(&jobs, run.threads, |job, buffers: &mut Buffers| {
+        let written = job.run(checkpoint, prepared, buffers, run.progress)?;
+        Ok((job.tensor.name.clone(), written))
     })?;
-    Ok(results.into_iter().flatten().collect())
+    Ok(written.into_iter().collect())
 }
 
 impl Job<'_> {

@@ -24,6 +24,7 @@ mod record;
 mod rows;
 mod store;
 mod strength;
+mod workers;
 
 pub use bases::BasisNote;
 pub use create::{Created, Groups, Recipe, create};

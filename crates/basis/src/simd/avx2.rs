@@ -80,7 +80,7 @@ unsafe fn round_to_odd(x: Pair) -> __m256i {
     unsafe { _mm256_set_m128i(round_four_to_odd(x.1), round_four_to_odd(x.0)) }
 }
 
-/// A value rounded to odd as bf16, in the upper half of its 32 bits; the lower half is undefined.
+/// Adds to values rounded to odd what makes their upper halves the nearest bf16.
 #[inline(always)]
 unsafe fn bf16_in_upper_half(bits: __m256i) -> __m256i {
     // SAFETY: only AVX2 instructions, which the caller has.
@@ -90,13 +90,34 @@ unsafe fn bf16_in_upper_half(bits: __m256i) -> __m256i {
     }
 }
 
-/// A value rounded to f16, in the lower half of its 32 bits.
+/// Stores 16 bf16 from the bits of even and odd values that were rounded to odd.
 #[inline(always)]
-unsafe fn f16_in_lower_half(x: Pair) -> __m256i {
+pub(super) unsafe fn store_bf16(even: __m256i, odd: __m256i, to: *mut u8) {
+    // SAFETY: only AVX2 instructions, which the caller has; it vouches for 32 bytes.
+    unsafe {
+        let even = _mm256_srli_epi32::<16>(bf16_in_upper_half(even));
+        let odd = _mm256_and_si256(bf16_in_upper_half(odd), _mm256_set1_epi32(-1 << 16));
+        _mm256_storeu_si256(to.cast(), _mm256_or_si256(even, odd));
+    }
+}
+
+/// Values rounded to odd, as f16 in the lower half of 32 bits.
+#[inline(always)]
+unsafe fn f16_in_lower_half(bits: __m256i) -> __m256i {
     // SAFETY: only AVX2 and F16C instructions, which the caller has.
     unsafe {
-        let rounded = _mm256_castsi256_ps(round_to_odd(x));
-        _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(rounded))
+        let floats = _mm256_castsi256_ps(bits);
+        _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(floats))
+    }
+}
+
+/// Stores 16 f16 from the bits of even and odd values that were rounded to odd.
+#[inline(always)]
+pub(super) unsafe fn store_f16(even: __m256i, odd: __m256i, to: *mut u8) {
+    // SAFETY: only AVX2 and F16C instructions, which the caller has; it vouches for 32 bytes.
+    unsafe {
+        let odd = _mm256_slli_epi32::<16>(f16_in_lower_half(odd));
+        _mm256_storeu_si256(to.cast(), _mm256_or_si256(f16_in_lower_half(even), odd));
     }
 }
 
@@ -213,23 +234,12 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn to_bf16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
-        unsafe {
-            let even = _mm256_srli_epi32::<16>(bf16_in_upper_half(round_to_odd(even)));
-            let odd = bf16_in_upper_half(round_to_odd(odd));
-            let pairs = _mm256_or_si256(even, _mm256_and_si256(odd, _mm256_set1_epi32(-1 << 16)));
-            _mm256_storeu_si256(to.cast(), pairs);
-        }
+        unsafe { store_bf16(round_to_odd(even), round_to_odd(odd), to) }
     }
     #[inline(always)]
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
-        unsafe {
-            let pairs = _mm256_or_si256(
-                f16_in_lower_half(even),
-                _mm256_slli_epi32::<16>(f16_in_lower_half(odd)),
-            );
-            _mm256_storeu_si256(to.cast(), pairs);
-        }
+        unsafe { store_f16(round_to_odd(even), round_to_odd(odd), to) }
     }
     #[inline(always)]
     unsafe fn to_f32(even: Self::V, odd: Self::V, to: *mut u8) {

@@ -1,6 +1,7 @@
 //! AVX-512 F: one register is eight lanes.
 
 use super::Simd;
+use super::avx2::{store_bf16, store_f16};
 use std::arch::x86_64::*;
 
 /// The features that an entry point for [`Avx512`] enables.
@@ -31,26 +32,6 @@ unsafe fn round_to_odd(x: __m512d) -> __m256i {
         let inexact = _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(_mm512_cvtps_pd(cut), x);
         let bits = _mm256_castps_si256(cut);
         _mm256_mask_or_epi32(bits, inexact, bits, _mm256_set1_epi32(1))
-    }
-}
-
-/// A value rounded to odd as bf16, in the upper half of its 32 bits; the lower half is undefined.
-#[inline(always)]
-unsafe fn bf16_in_upper_half(bits: __m256i) -> __m256i {
-    // SAFETY: only AVX2 instructions, which the caller has.
-    unsafe {
-        let last = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
-        _mm256_add_epi32(bits, _mm256_add_epi32(last, _mm256_set1_epi32(0x7FFF)))
-    }
-}
-
-/// A value rounded to f16, in the lower half of its 32 bits.
-#[inline(always)]
-unsafe fn f16_in_lower_half(x: __m512d) -> __m256i {
-    // SAFETY: only AVX2 and F16C instructions, which the caller has.
-    unsafe {
-        let rounded = _mm256_castsi256_ps(round_to_odd(x));
-        _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT }>(rounded))
     }
 }
 
@@ -145,23 +126,12 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn to_bf16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
-        unsafe {
-            let even = _mm256_srli_epi32::<16>(bf16_in_upper_half(round_to_odd(even)));
-            let odd = bf16_in_upper_half(round_to_odd(odd));
-            let pairs = _mm256_or_si256(even, _mm256_and_si256(odd, _mm256_set1_epi32(-1 << 16)));
-            _mm256_storeu_si256(to.cast(), pairs);
-        }
+        unsafe { store_bf16(round_to_odd(even), round_to_odd(odd), to) }
     }
     #[inline(always)]
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: the caller vouches for room for 16 weights (32 bytes) and the instruction set.
-        unsafe {
-            let pairs = _mm256_or_si256(
-                f16_in_lower_half(even),
-                _mm256_slli_epi32::<16>(f16_in_lower_half(odd)),
-            );
-            _mm256_storeu_si256(to.cast(), pairs);
-        }
+        unsafe { store_f16(round_to_odd(even), round_to_odd(odd), to) }
     }
     #[inline(always)]
     unsafe fn to_f32(even: Self::V, odd: Self::V, to: *mut u8) {
