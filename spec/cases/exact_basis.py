@@ -98,6 +98,8 @@ SHAPES = (
     made("basis_1x7", "bf16", 1, 7, 1, "flat", 3),
     made("basis_9x1", "bf16", 9, 1, 1, "flat", 3),
     made("basis_2x2", "bf16", 2, 2, 2, "flat", 3),
+    # Entries that are equal once they are rounded, and before that are not: the first of them is made positive.
+    given("basis_sign_of_equal_entries", "bf16", 1, 10, 1, bf16_bits((1.0, -1.0) * 5)),
     made("basis_wide_12x50", "bf16", 12, 50, 2, "flat", 3),
     made("basis_tall_50x12", "bf16", 50, 12, 2, "flat", 3),
     made("basis_n_15", "bf16", 20, 15, 2, "flat", 3),

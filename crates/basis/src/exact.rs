@@ -292,15 +292,15 @@ fn result(isa: Isa, ritz: &Ritz, columns: usize, rank: usize, passes: u32) -> Ex
         let paired = ritz.v.column(c);
         let norm = isa.dot(paired, paired).sqrt();
         let v = &mut basis.v[c * columns..][..columns];
-        v.iter_mut()
-            .enumerate()
-            .for_each(|(j, v)| *v = paired[slot(j)] / norm);
-        let peak = v.iter().fold(
-            0.0,
-            |peak: f64, &x| if x.abs() > peak.abs() { x } else { peak },
-        );
-        v.iter_mut()
-            .for_each(|x| *x = rnd(if peak < 0.0 { -*x } else { *x }));
+        for (j, v) in v.iter_mut().enumerate() {
+            *v = rnd(paired[slot(j)] / norm);
+        }
+        // Of the rounded entries: unrounded, equal ones differ in their last bits, and any of them could lead.
+        let larger = |peak: f64, &x: &f64| if x.abs() > peak.abs() { x } else { peak };
+        if v.iter().fold(0.0, larger) < 0.0 {
+            // A zero stays +0.
+            v.iter_mut().for_each(|x| *x = rnd(-*x));
+        }
     }
     let near_tie = near_tie(&ritz.theta, effective_rank);
     ExactBasis {

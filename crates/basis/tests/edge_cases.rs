@@ -110,6 +110,25 @@ fn rows_and_columns_are_weights_too() {
 }
 
 #[test]
+fn of_equally_large_entries_the_first_is_made_positive() {
+    // Entries of ±1/√n differ in their last bits, and most no longer do once they are rounded to 41 bits.
+    for n in 2..200 {
+        for first in [1.0, -1.0] {
+            let sign = |j: usize| if j.is_multiple_of(2) { first } else { -first };
+            let row = Matrix::new(WeightDtype::Bf16, 1, n, |_, j| sign(j));
+            let v = basis(&row, 1).basis.v;
+            let largest = v.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+            let first_of_them = v.iter().find(|x| x.abs() == largest);
+            assert_eq!(
+                first_of_them,
+                Some(&largest),
+                "{n} entries, the first {first}"
+            );
+        }
+    }
+}
+
+#[test]
 fn exact_ties_give_the_right_singular_values() {
     for (values, rank, expected) in [
         (vec![4.0, 4.0, 1.0, 0.5], 2, vec![4.0, 4.0]),
