@@ -35,16 +35,7 @@ fn larger_base(scratch: &Scratch) -> PathBuf {
     };
     let tensors: Vec<_> = [embedding].into_iter().chain((0..8).map(q_proj)).collect();
     write_checkpoint(&base, &tensors);
-    scratch.done(&[
-        "init",
-        "base",
-        "-o",
-        "adapter.tlora",
-        "--targets",
-        "q_proj",
-        "--v",
-        "0.05",
-    ]);
+    scratch.init_adapter();
     base
 }
 

@@ -256,16 +256,7 @@ fn a_weight_that_is_not_a_number_elsewhere_is_copied_as_it_is() {
     let mut tensors = small_base();
     tensors[0].bytes[..2].copy_from_slice(&[0xc1, 0x7f]);
     write_checkpoint(&scratch.path("base"), &tensors);
-    scratch.done(&[
-        "init",
-        "base",
-        "-o",
-        "adapter.tlora",
-        "--targets",
-        "q_proj",
-        "--v",
-        "0.05",
-    ]);
+    scratch.init_adapter();
     scratch.done(&MERGE);
     let merged = fs_err::read(scratch.path("out/model.safetensors")).unwrap();
     assert!(merged.windows(60).any(|window| window == tensors[0].bytes));

@@ -56,20 +56,18 @@ impl Scratch {
         ended
     }
 
+    /// Makes `adapter.tlora` for the base that is there.
+    pub(crate) fn init_adapter(&self) {
+        let file = ["-o", "adapter.tlora"];
+        let update = ["--targets", "q_proj", "--v", "0.05"];
+        self.done(&[&["init", "base"][..], &file, &update].concat());
+    }
+
     /// Writes the base and makes `adapter.tlora` for it.
     pub(crate) fn base_and_adapter(&self) -> PathBuf {
         let base = self.path("base");
         write_checkpoint(&base, &small_base());
-        self.done(&[
-            "init",
-            "base",
-            "-o",
-            "adapter.tlora",
-            "--targets",
-            "q_proj",
-            "--v",
-            "0.05",
-        ]);
+        self.init_adapter();
         base
     }
 
