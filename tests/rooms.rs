@@ -6,9 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the top down. A package that is not listed has no place to stand.
-const FLOORS: [(&str, u8); 5] = [
+const FLOORS: [(&str, u8); 7] = [
     ("tlora", 6),
     ("tlora-merge", 5),
+    ("tlora-convert", 5),
+    ("tlora-provenance", 5),
     ("tlora-checkpoint", 3),
     ("tlora-basis", 2),
     ("tlora-format", 1),
