@@ -48,7 +48,7 @@ pub struct AdapterFields {
     pub transposed: Option<Vec<bool>>,
     /// Whether a column of V is negated before use: r − 1 entries a module, for the columns 1 … r − 1; absent if none is.
     pub signs: Option<Vec<bool>>,
-    /// Free text (spec §4.6).
+    /// Free text (spec §4.7).
     pub text: BTreeMap<TextKey, String>,
     /// Ancillary sections of types that this version does not know, by type (129 … 255), verbatim.
     pub unknown: BTreeMap<u8, Vec<u8>>,
@@ -277,7 +277,7 @@ pub enum SeedRule {
     Shared,
 }
 
-/// What a text entry is about (spec §4.6).
+/// What a text entry is about (spec §4.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TextKey {
     /// A short name of the adapter.

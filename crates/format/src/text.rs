@@ -1,4 +1,4 @@
-//! Free text: spec §4.6, R33 and R34.
+//! Free text: spec §4.7, R33 and R34.
 
 use std::collections::BTreeMap;
 
