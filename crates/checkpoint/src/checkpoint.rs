@@ -88,6 +88,24 @@ impl Checkpoint {
         })
     }
 
+    /// Opens one safetensors file of a directory, of whatever name: the tensors of an adapter, say.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; [`CheckpointError::Io`] if there is no such file.
+    pub fn open_file(dir: impl Into<PathBuf>, name: &str) -> Result<Self, CheckpointError> {
+        let dir = dir.into();
+        let (shard, tensors) = open_shard(&dir, name, 0)?;
+        let tensors = tensors.into_iter();
+        Ok(Self {
+            dir,
+            shards: vec![shard],
+            tensors: tensors
+                .map(|tensor| (tensor.name.clone(), tensor))
+                .collect(),
+            has_index: false,
+        })
+    }
+
     /// The directory as it was given.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -17,13 +17,7 @@ pub struct Config {
 
 impl Config {
     pub(crate) fn read(dir: &Path) -> Result<Self, CheckpointError> {
-        let Some(bytes) = source::read_json_file(dir, FILE)? else {
-            return Ok(Self::default());
-        };
-        let members = serde_json::from_slice(&bytes).map_err(|source| CheckpointError::Json {
-            file: dir.join(FILE),
-            source,
-        })?;
+        let members = read_json_object(dir, FILE)?.unwrap_or_default();
         Ok(Self { members })
     }
 
@@ -57,6 +51,25 @@ impl Config {
             .get("quantization_config")
             .filter(|value| !value.is_null())
     }
+}
+
+/// The members of a JSON file of a directory that holds one object, if the file exists.
+///
+/// # Errors
+/// The file is not a JSON object, no regular file of the directory, or cannot be read.
+pub fn read_json_object(
+    dir: &Path,
+    name: &str,
+) -> Result<Option<Map<String, Value>>, CheckpointError> {
+    let Some(bytes) = source::read_json_file(dir, name)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| CheckpointError::Json {
+            file: dir.join(name),
+            source,
+        })
 }
 
 impl From<Map<String, Value>> for Config {
