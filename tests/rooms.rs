@@ -6,11 +6,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the top down. A package that is not listed has no place to stand.
-const FLOORS: [(&str, u8); 7] = [
+const FLOORS: [(&str, u8); 8] = [
     ("tlora", 6),
     ("tlora-merge", 5),
     ("tlora-convert", 5),
     ("tlora-provenance", 5),
+    ("tlora-rebuild", 4),
     ("tlora-checkpoint", 3),
     ("tlora-basis", 2),
     ("tlora-format", 1),

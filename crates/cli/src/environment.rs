@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::thread;
 
-use tlora_merge::{BasisNote, Cache, Run};
+use tlora_rebuild::{BasisNote, Cache, Run};
 
 use crate::arguments::{CacheOptions, DtypeOption, RunOptions};
 use crate::escape::Untrusted;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use tlora_basis::BasisError;
 use tlora_checkpoint::{BaseLocationError, CheckpointError, ModuleError, OutputError};
 use tlora_format::{BaseDigest, ParseError};
-use tlora_merge::{Difference, MergeError, TensorDifference};
+use tlora_merge::MergeError;
+use tlora_rebuild::{Difference, RebuildError, TensorDifference};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,27 +31,34 @@ impl Subject<'_> {
     /// Explains why a merge, a measurement or a new adapter did not come about.
     pub(crate) fn explain(&self, error: MergeError) -> Failure {
         match error {
-            MergeError::WrongBase { adapter, expected, found, differing } => {
+            MergeError::Rebuild(error) => self.rebuild(error),
+            MergeError::Output(error) => output(error),
+            MergeError::BaseChanged { .. } => changed(self.base).caused_by(error),
+            MergeError::Transposition(_) => Failure::no(error),
+            MergeError::Invalid(error) => Failure::unknown("these options do not make an adapter").caused_by(error),
+            other => Failure::unknown(&other).caused_by(other),
+        }
+    }
+
+    /// Explains why an adapter and a base do not come together.
+    pub(crate) fn rebuild(&self, error: RebuildError) -> Failure {
+        match error {
+            RebuildError::WrongBase { adapter, expected, found, differing } => {
                 self.wrong_base(adapter, &expected, &found, *differing)
             }
-            MergeError::BasisCheck { adapter, .. } => Failure::no(format!("{} cannot be rebuilt", self.adapter(adapter)))
+            RebuildError::BasisCheck { adapter, .. } => Failure::no(format!("{} cannot be rebuilt", self.adapter(adapter)))
                 .caused_by(error)
                 .hint("the file was made by a program with another basis algorithm, or its basis check is wrong"),
-            MergeError::Modules { adapter, .. } => {
+            RebuildError::Modules { adapter, .. } => {
                 Failure::no(format!("{} does not fit {}", self.adapter(adapter), self.base)).caused_by(error)
             }
-            MergeError::Numeric { .. } => self.numeric(error),
-            MergeError::Checkpoint(error) => self.checkpoint(error),
-            MergeError::Output(error) => output(error),
-            MergeError::Unsupported(_) => Failure::unknown("the adapter cannot be applied").caused_by(error).hint(
+            RebuildError::Numeric { .. } => self.numeric(error),
+            RebuildError::Checkpoint(error) => self.checkpoint(error),
+            RebuildError::Unsupported(_) => Failure::unknown("the adapter cannot be applied").caused_by(error).hint(
                 "`tlora inspect` shows the file; the kinds that can be applied are basis exact without rounding and \
                  projections native, standard and explicit",
             ),
-            MergeError::BaseChanged { .. } => changed(self.base).caused_by(error),
-            MergeError::Transposition(_) | MergeError::SmallerThanProjections { .. } => {
-                Failure::no(error)
-            }
-            MergeError::Invalid(error) => Failure::unknown("these options do not make an adapter").caused_by(error),
+            RebuildError::SmallerThanProjections { .. } => Failure::no(error),
             other => Failure::unknown(&other).caused_by(other),
         }
     }
@@ -89,14 +97,14 @@ impl Subject<'_> {
         }
     }
 
-    fn numeric(&self, error: MergeError) -> Failure {
+    fn numeric(&self, error: RebuildError) -> Failure {
         let failure = match &error {
-            MergeError::Numeric {
+            RebuildError::Numeric {
                 source: BasisError::NotRepresentable { .. },
                 ..
             } => Failure::no("the update is too large for the output type")
                 .hint("--dtype bf16 or f32 has a larger range"),
-            MergeError::Numeric {
+            RebuildError::Numeric {
                 source: BasisError::NonFinite { .. },
                 ..
             } => Failure::no(format!("{} has weights that are not numbers", self.base)).hint(

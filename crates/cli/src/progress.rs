@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tlora_merge::{Progress, Stage};
+use tlora_rebuild::{Progress, Stage};
 
 use crate::escape::Untrusted;
 use crate::terminal::note;

@@ -10,9 +10,9 @@ use tlora_format::{
     SigmaSide, TargetModules, TextKey, Tying, paper_grouping, peft_grouping,
 };
 
-use crate::bases::{self, BasisKey, BasisNote};
-use crate::prepare::{Run, digest};
-use crate::{MergeError, ModuleWeight};
+use tlora_rebuild::{BasisNote, ModuleWeight, Run, bases, digest};
+
+use crate::MergeError;
 
 /// R10.
 const MAX_VALUES: u64 = 16_777_216;
@@ -104,15 +104,13 @@ pub fn create(
         .map(|(module, transposed)| ModuleWeight::new(module, transposed, recipe.rank))
         .collect::<Result<_, _>>()?;
     let base = digest(checkpoint, run)?.digest;
-    let (mut found, missing) = bases::from_cache(&weights, run.cache, &base);
-    let (computed, notes) = bases::compute(checkpoint, missing, &base, run)?;
+    let (bases, notes) = bases(checkpoint, &weights, &base, run)?;
     checkpoint.ensure_unchanged()?;
-    found.extend(computed);
     fields.base = base;
     fields.basis_check = basis_check(
         weights
             .iter()
-            .map(|weight| (weight.name.as_str(), &found[&BasisKey::of(weight)])),
+            .map(|weight| (weight.name.as_str(), &bases[weight])),
     );
     Ok(Created {
         adapter: Adapter::new(fields)?,

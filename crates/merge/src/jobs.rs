@@ -7,13 +7,11 @@ use tlora_basis::{Update, WeightDtype, core_matrix};
 use tlora_checkpoint::tmd1::{Leaf, LeafHasher};
 use tlora_checkpoint::{Checkpoint, TensorInfo, write_all_at};
 use tlora_format::SigmaSide;
+use tlora_rebuild::{AdaptedModule, Prepared, Progress, Run, Stage, share_out};
 
-use crate::plan::AdaptedModule;
-use crate::prepare::Prepared;
+use crate::MergeError;
 use crate::rows::{Buffers, CHUNK, Sink, merge_weight};
 use crate::strength::Strength;
-use crate::workers::share_out;
-use crate::{MergeError, Progress, Run, Stage};
 
 /// A tensor of the base, its place in the output, and the modules of all adapters that are this tensor.
 pub(crate) struct Job<'a> {
@@ -53,7 +51,7 @@ pub(crate) fn run(
     });
     let written = share_out(&jobs, run.threads, |job, buffers: &mut Buffers| {
         let written = job.run(checkpoint, prepared, buffers, run.progress)?;
-        Ok((job.tensor.name.clone(), written))
+        Ok::<_, MergeError>((job.tensor.name.clone(), written))
     })?;
     Ok(written.into_iter().collect())
 }

@@ -6,10 +6,9 @@ use tlora_basis::WeightDtype;
 use tlora_checkpoint::tmd1::{Leaf, TensorLeaf, root};
 use tlora_checkpoint::{Checkpoint, Dtype, ShardLayout, TensorInfo, index_json};
 use tlora_format::BaseDigest;
+use tlora_rebuild::{AdaptedModule, tensor_dtype};
 
 use crate::MergeError;
-use crate::module::tensor_dtype;
-use crate::plan::AdaptedModule;
 
 /// Where every tensor goes.
 pub(crate) struct Layout {

@@ -7,14 +7,14 @@ use std::thread;
 use tlora_basis::WeightDtype;
 use tlora_checkpoint::Checkpoint;
 use tlora_format::Adapter;
+use tlora_rebuild::{
+    AdaptedModule, BasisNote, Prepared, Run, Stage, digest, ensure_base, plan_all, prepare,
+};
 
-use crate::bases::BasisNote;
+use crate::MergeError;
 use crate::jobs::update;
-use crate::plan::AdaptedModule;
-use crate::prepare::{Prepared, Run, digest, ensure_base, plan_all, prepare};
 use crate::rows::{Buffers, Sink, merge_weight};
 use crate::strength::{Strength, Strengths};
-use crate::{MergeError, Stage};
 
 /// The types that a merge can be written in: bf16, f16 and f32, in this order everywhere.
 pub const OUTPUT_DTYPES: [WeightDtype; 3] = [WeightDtype::Bf16, WeightDtype::F16, WeightDtype::F32];

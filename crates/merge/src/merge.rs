@@ -9,15 +9,14 @@ use tlora_checkpoint::{
     Checkpoint, Companions, OutputDirectory, OutputOptions, companion_files, write_all_at,
 };
 use tlora_format::{Adapter, BaseDigest, SigmaSide};
+use tlora_rebuild::{
+    AdaptedModule, BasisNote, Prepared, Run, digest, ensure_base, plan_all, prepare, tensor_dtype,
+};
 
 use crate::MergeError;
-use crate::bases::BasisNote;
 use crate::config::with_dtype;
 use crate::jobs::{self, Job, Written};
 use crate::layout::Layout;
-use crate::module::tensor_dtype;
-use crate::plan::AdaptedModule;
-use crate::prepare::{Prepared, Run, digest, ensure_base, plan_all, prepare};
 use crate::record::MergeRecord;
 use crate::strength::{Strength, Strengths};
 

@@ -2,9 +2,9 @@
 
 use tlora_basis::{MergeStatistics, Update, WeightDtype, merge_rows};
 use tlora_checkpoint::Checkpoint;
+use tlora_rebuild::{ModuleWeight, transpose};
 
-use crate::module::transpose;
-use crate::{MergeError, ModuleWeight};
+use crate::MergeError;
 
 /// Bytes that are read, hashed, merged, hashed and written in one go: few enough to stay in the second-level cache from
 /// the first step to the last (with 4 MiB a merge took half as long again). Fixed, because the order of the reported sums depends on it.
@@ -109,5 +109,5 @@ fn merge_into(
 ) -> Result<MergeStatistics, MergeError> {
     merged.resize(base.len() / weight.dtype.size() * output.size(), 0);
     merge_rows(&weight.rows(base)?, updates, output, merged)
-        .map_err(|source| weight.fault(source, first_row))
+        .map_err(|source| weight.fault(source, first_row).into())
 }

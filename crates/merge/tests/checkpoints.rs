@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use tlora_basis::{Update, Weight, WeightDtype, core_matrix, merge_rows};
 use tlora_checkpoint::Checkpoint;
 use tlora_format::{Adapter, BasisKind, Precision, ProjectionKind, Rounding, SeedRule, SigmaSide};
-use tlora_merge::{Cache, MergeError, MergeOptions, Undefined, measure, merge, plan};
+use tlora_merge::{MergeError, MergeOptions, measure, merge};
+use tlora_rebuild::{Cache, RebuildError, Undefined, plan};
 
 const Q0: &str = "layers.0.q_proj";
 const Q1: &str = "layers.1.q_proj";
@@ -333,7 +334,7 @@ fn undefined_kinds_are_refused_by_name() {
         )
         .unwrap_err();
         assert!(
-            matches!(error, MergeError::Unsupported(found) if found == kind),
+            matches!(error, MergeError::Rebuild(RebuildError::Unsupported(found)) if found == kind),
             "{error:?}"
         );
         assert!(error.to_string().contains(&kind.to_string()));
@@ -358,7 +359,10 @@ fn a_basis_that_is_not_the_adapters_is_refused() {
     )
     .unwrap_err();
     assert!(
-        matches!(error, MergeError::BasisCheck { adapter: 1, .. }),
+        matches!(
+            error,
+            MergeError::Rebuild(RebuildError::BasisCheck { adapter: 1, .. })
+        ),
         "{error:?}"
     );
     assert!(!out.exists());
@@ -385,7 +389,10 @@ fn a_warm_cache_does_not_hide_that_the_base_is_another() {
     let other = write_checkpoint(&directory.path().join("other"), &tensors);
     let error = merge_to(&other, "wrong").unwrap_err();
     assert!(
-        matches!(error, MergeError::WrongBase { adapter: 0, .. }),
+        matches!(
+            error,
+            MergeError::Rebuild(RebuildError::WrongBase { adapter: 0, .. })
+        ),
         "{error:?}"
     );
     assert!(!directory.path().join("wrong").exists());
@@ -433,7 +440,7 @@ fn a_module_smaller_than_the_stored_projections_is_refused() {
     };
     let error = plan(&checkpoint, &Adapter::new(fields).unwrap()).unwrap_err();
     assert!(
-        matches!(error, MergeError::SmallerThanProjections { rank: 64, .. }),
+        matches!(error, RebuildError::SmallerThanProjections { rank: 64, .. }),
         "{error:?}"
     );
 }

@@ -13,6 +13,7 @@ use tlora_basis::{BasisError, WeightDtype};
 use tlora_checkpoint::Checkpoint;
 use tlora_format::{Adapter, SigmaSide};
 use tlora_merge::{MergeError, MergeOptions, merge};
+use tlora_rebuild::RebuildError;
 
 const MODULE: &str = "layers.0.q_proj";
 
@@ -140,10 +141,10 @@ fn check(vector: &Vector, transposed: bool) {
         assert!(
             matches!(
                 error,
-                MergeError::Numeric {
+                MergeError::Rebuild(RebuildError::Numeric {
                     source: BasisError::NotRepresentable { .. },
                     ..
-                }
+                })
             ),
             "{error:?}"
         );

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tlora_checkpoint::tmd1::Digested;
 use tlora_checkpoint::{Checkpoint, TensorInfo};
-use tlora_merge::digest;
+use tlora_rebuild::digest;
 
 use crate::arguments::{CacheOptions, DigestOptions};
 use crate::base;
@@ -42,7 +42,7 @@ pub(crate) fn run(options: &DigestOptions) -> Result<Exit, Failure> {
             base,
             adapters: &[],
         }
-        .explain(error)
+        .rebuild(error)
     })?;
     drop(environment);
     if options.json {

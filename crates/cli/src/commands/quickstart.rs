@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use tempfile::TempDir;
 use tlora_checkpoint::Checkpoint;
-use tlora_merge::digest;
+use tlora_rebuild::digest;
 
 use crate::arguments::{CacheOptions, Cli, QuickstartOptions, RunOptions};
 use crate::environment::Environment;
@@ -67,7 +67,7 @@ fn check(options: &QuickstartOptions) -> Result<Exit, Failure> {
     };
     let merged = Checkpoint::open("merged").map_err(|error| subject.checkpoint(error))?;
     let found = digest(&merged, &environment.run())
-        .map_err(|error| subject.explain(error))?
+        .map_err(|error| subject.rebuild(error))?
         .digest
         .to_string();
     if found != MERGED {

@@ -11,7 +11,7 @@ use tlora_format::{
     Adapter, AdapterFields, BaseDigest, BasisKind, Precision, ProjectionKind, Rounding, SigmaSide,
     TargetModules, Tying,
 };
-use tlora_merge::{Cache, Run};
+use tlora_rebuild::{Cache, Run};
 
 /// A tensor of a test checkpoint: name, dtype, shape, bytes.
 pub(crate) type Tensor = (&'static str, &'static str, Vec<usize>, Vec<u8>);

@@ -7,7 +7,7 @@ use tlora_format::{
     Adapter, BasisKind, Precision, ProjectionKind, Rounding, SeedRule, SigmaSide, TargetModules,
     TextKey, Tying,
 };
-use tlora_merge::{RNorm, r_norms};
+use tlora_rebuild::{RNorm, r_norms};
 
 /// Everything in a file.
 #[derive(Serialize)]

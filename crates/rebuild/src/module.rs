@@ -3,7 +3,7 @@
 use tlora_basis::{BasisError, MAX_RANK, Weight, WeightDtype};
 use tlora_checkpoint::{Checkpoint, Dtype, Module, ModuleError, TensorInfo};
 
-use crate::MergeError;
+use crate::RebuildError;
 
 /// A module of the base and the rank that it is adapted with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl ModuleWeight {
     ///
     /// # Errors
     /// The weight is not of a floating-point type, or larger than this machine can address.
-    pub fn new(module: Module, transposed: bool, rank: u8) -> Result<Self, MergeError> {
+    pub fn new(module: Module, transposed: bool, rank: u8) -> Result<Self, RebuildError> {
         let module = if transposed {
             module.stored_transposed()
         } else {
@@ -71,15 +71,15 @@ impl ModuleWeight {
         })
     }
 
-    fn unusable(error: ModuleError) -> MergeError {
-        MergeError::Checkpoint(error.into())
+    fn unusable(error: ModuleError) -> RebuildError {
+        RebuildError::Checkpoint(error.into())
     }
 
     /// Reads the whole weight, row-major out × in.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>, MergeError> {
+    pub fn read(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>, RebuildError> {
         let mut stored = vec![0; self.out_features * self.in_features * self.dtype.size()];
         checkpoint.read_at(&self.tensor, 0, &mut stored)?;
         Ok(if self.transposed {
@@ -90,15 +90,19 @@ impl ModuleWeight {
     }
 
     /// Views bytes as rows of this weight.
-    pub(crate) fn rows<'a>(&self, bytes: &'a [u8]) -> Result<Weight<'a>, MergeError> {
+    ///
+    /// # Errors
+    /// The bytes are not whole rows.
+    pub fn rows<'a>(&self, bytes: &'a [u8]) -> Result<Weight<'a>, RebuildError> {
         let rows = bytes.len() / (self.in_features * self.dtype.size());
         Weight::new(self.dtype, rows, self.in_features, bytes)
             .map_err(|source| self.fault(source, 0))
     }
 
     /// Adds the module's name to what is wrong with rows that begin at `first_row`.
-    pub(crate) fn fault(&self, source: BasisError, first_row: usize) -> MergeError {
-        MergeError::Numeric {
+    #[must_use]
+    pub fn fault(&self, source: BasisError, first_row: usize) -> RebuildError {
+        RebuildError::Numeric {
             module: self.name.clone(),
             source: source.moved_down(first_row),
         }
@@ -106,7 +110,8 @@ impl ModuleWeight {
 }
 
 /// The transposed of a row-major matrix with `rows` rows of elements of `size` bytes.
-pub(crate) fn transpose(bytes: &[u8], rows: usize, size: usize) -> Vec<u8> {
+#[must_use]
+pub fn transpose(bytes: &[u8], rows: usize, size: usize) -> Vec<u8> {
     let columns = bytes.len() / (rows * size).max(1);
     let mut transposed = Vec::with_capacity(bytes.len());
     for column in 0..columns {
@@ -129,7 +134,8 @@ pub(crate) const fn weight_dtype(dtype: Dtype) -> Option<WeightDtype> {
 }
 
 /// The type of a tensor that has weights of this type.
-pub(crate) const fn tensor_dtype(dtype: WeightDtype) -> Dtype {
+#[must_use]
+pub const fn tensor_dtype(dtype: WeightDtype) -> Dtype {
     match dtype {
         WeightDtype::Bf16 => Dtype::Bf16,
         WeightDtype::F16 => Dtype::F16,

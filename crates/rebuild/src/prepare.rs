@@ -7,11 +7,11 @@ use tlora_checkpoint::tmd1::{self, Digested};
 use tlora_checkpoint::{Checkpoint, CheckpointError, ModuleError};
 use tlora_format::{Adapter, BaseDigest};
 
-use crate::bases::{self, Bases, BasisKey, BasisNote};
+use crate::bases::{self, Bases, BasisNote};
 use crate::known_bases::{Difference, difference, remember};
 use crate::plan::{AdaptedModule, plan};
 use crate::store::Cache;
-use crate::{MergeError, ModuleWeight, Progress, Stage};
+use crate::{ModuleWeight, Progress, RebuildError, Stage};
 
 /// What a run may use.
 #[derive(Clone, Copy)]
@@ -25,19 +25,25 @@ pub struct Run<'a> {
 }
 
 /// Everything about the adapters that does not depend on the single weights.
-pub(crate) struct Prepared {
+#[derive(Debug)]
+pub struct Prepared {
     /// The modules of each adapter.
-    pub(crate) plans: Vec<Vec<AdaptedModule>>,
-    pub(crate) bases: Bases,
-    pub(crate) notes: Vec<BasisNote>,
+    pub plans: Vec<Vec<AdaptedModule>>,
+    bases: Bases,
+    /// Bases that are not quite what one expects.
+    pub notes: Vec<BasisNote>,
     /// The base's digest, if it had to be computed.
-    pub(crate) digested: Option<Digested>,
+    pub digested: Option<Digested>,
 }
 
 impl Prepared {
-    /// The basis of a module. All that the plans need are there.
-    pub(crate) fn basis(&self, weight: &ModuleWeight) -> &Basis {
-        &self.bases[&BasisKey::of(weight)]
+    /// The basis of a module of the plans.
+    ///
+    /// # Panics
+    /// For a weight that is in none of the plans.
+    #[must_use]
+    pub fn basis(&self, weight: &ModuleWeight) -> &Basis {
+        &self.bases[weight]
     }
 }
 
@@ -45,7 +51,7 @@ impl Prepared {
 ///
 /// # Errors
 /// If the base cannot be read.
-pub fn digest(checkpoint: &Checkpoint, run: &Run<'_>) -> Result<Digested, MergeError> {
+pub fn digest(checkpoint: &Checkpoint, run: &Run<'_>) -> Result<Digested, RebuildError> {
     run.progress.start(
         Stage::Digest,
         checkpoint
@@ -68,12 +74,12 @@ pub fn digest(checkpoint: &Checkpoint, run: &Run<'_>) -> Result<Digested, MergeE
 ///
 /// # Errors
 /// Another base, an adapter that cannot be applied, or a weight without a basis.
-pub(crate) fn prepare(
+pub fn prepare(
     checkpoint: &Checkpoint,
     adapters: &[Adapter],
     plans: Vec<Vec<AdaptedModule>>,
     run: &Run<'_>,
-) -> Result<Prepared, MergeError> {
+) -> Result<Prepared, RebuildError> {
     let expected = adapters
         .first()
         .map_or(BaseDigest([0; 32]), |adapter| adapter.base);
@@ -109,27 +115,30 @@ pub(crate) fn prepare(
 
 /// The modules of each adapter. Modules that are not there may mean that this is another base altogether, which is then
 /// the better thing to say.
-pub(crate) fn plan_all(
+///
+/// # Errors
+/// [`RebuildError::WrongBase`], [`RebuildError::Modules`], or an adapter that cannot be applied.
+pub fn plan_all(
     checkpoint: &Checkpoint,
     adapters: &[Adapter],
     run: &Run<'_>,
-) -> Result<Vec<Vec<AdaptedModule>>, MergeError> {
+) -> Result<Vec<Vec<AdaptedModule>>, RebuildError> {
     let mut plans = Vec::new();
     for (number, adapter) in adapters.iter().enumerate() {
         match plan(checkpoint, adapter) {
             Ok(modules) => plans.push(modules),
-            Err(MergeError::Checkpoint(CheckpointError::Module(source)))
+            Err(RebuildError::Checkpoint(CheckpointError::Module(source)))
                 if !is_quantised(&source) =>
             {
                 let found = digest(checkpoint, run)?.digest;
                 if found == adapter.base {
-                    return Err(MergeError::Modules {
+                    return Err(RebuildError::Modules {
                         adapter: number,
                         source,
                     });
                 }
                 let differing = Box::new(Difference::Modules(source));
-                return Err(MergeError::WrongBase {
+                return Err(RebuildError::WrongBase {
                     adapter: number,
                     expected: adapter.base,
                     found,
@@ -149,13 +158,13 @@ const fn is_quantised(error: &ModuleError) -> bool {
 /// Compares the digest of a base with that of every adapter.
 ///
 /// # Errors
-/// [`MergeError::WrongBase`] for the first adapter that was made for another base.
-pub(crate) fn ensure_base(
+/// [`RebuildError::WrongBase`] for the first adapter that was made for another base.
+pub fn ensure_base(
     checkpoint: &Checkpoint,
     adapters: &[Adapter],
     digested: &Digested,
     run: &Run<'_>,
-) -> Result<(), MergeError> {
+) -> Result<(), RebuildError> {
     let found = digested.digest;
     match adapters
         .iter()
@@ -171,7 +180,7 @@ pub(crate) fn ensure_base(
                 digested,
                 &expected,
             ));
-            Err(MergeError::WrongBase {
+            Err(RebuildError::WrongBase {
                 adapter,
                 expected,
                 found,
@@ -181,13 +190,13 @@ pub(crate) fn ensure_base(
     }
 }
 
-fn ensure_checks(prepared: &Prepared, adapters: &[Adapter]) -> Result<(), MergeError> {
+fn ensure_checks(prepared: &Prepared, adapters: &[Adapter]) -> Result<(), RebuildError> {
     for (number, (adapter, modules)) in adapters.iter().zip(&prepared.plans).enumerate() {
         let weights = modules.iter().map(|module| &module.weight);
         let found =
             basis_check(weights.map(|weight| (weight.name.as_str(), prepared.basis(weight))));
         if found != adapter.basis_check {
-            return Err(MergeError::BasisCheck {
+            return Err(RebuildError::BasisCheck {
                 adapter: number,
                 expected: adapter.basis_check,
                 found,

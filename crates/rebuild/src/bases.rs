@@ -1,6 +1,7 @@
 //! All bases that a run needs: from the cache, or computed, several weights at a time within a memory budget.
 
 use std::collections::BTreeMap;
+use std::ops::Index;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use tlora_basis::{Basis, ExactBasis, NearTie, exact_basis};
@@ -9,21 +10,21 @@ use tlora_format::BaseDigest;
 
 use crate::store::Cache;
 use crate::workers::share_out;
-use crate::{MergeError, ModuleWeight, Run, Stage};
+use crate::{ModuleWeight, RebuildError, Run, Stage};
 
 /// Bytes of weights that are held at once; one weight at least.
 const BUDGET: u64 = 400 << 20;
 
 /// Which basis: of the same weight there may be several, for adapters of different ranks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BasisKey {
-    pub(crate) name: String,
-    pub(crate) rank: usize,
-    pub(crate) transposed: bool,
+struct BasisKey {
+    name: String,
+    rank: usize,
+    transposed: bool,
 }
 
 impl BasisKey {
-    pub(crate) fn of(weight: &ModuleWeight) -> Self {
+    fn of(weight: &ModuleWeight) -> Self {
         Self {
             name: weight.name.clone(),
             rank: weight.rank,
@@ -63,8 +64,40 @@ impl BasisNote {
     }
 }
 
-/// Bases by key.
-pub(crate) type Bases = BTreeMap<BasisKey, Basis>;
+/// The bases of a run, each for a weight, its rank and its orientation.
+#[derive(Debug, Default)]
+pub struct Bases(BTreeMap<BasisKey, Basis>);
+
+impl Bases {
+    /// Adds the bases of another run, which replace those that are there.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+impl Index<&ModuleWeight> for Bases {
+    type Output = Basis;
+
+    fn index(&self, weight: &ModuleWeight) -> &Basis {
+        &self.0[&BasisKey::of(weight)]
+    }
+}
+
+/// The bases of these weights of a base with this digest, from the cache or computed.
+///
+/// # Errors
+/// A weight cannot be read or has no basis.
+pub fn bases<'a>(
+    checkpoint: &Checkpoint,
+    weights: impl IntoIterator<Item = &'a ModuleWeight>,
+    base: &BaseDigest,
+    run: &Run<'_>,
+) -> Result<(Bases, Vec<BasisNote>), RebuildError> {
+    let (mut found, missing) = from_cache(weights, run.cache, base);
+    let (computed, notes) = compute(checkpoint, missing, base, run)?;
+    found.extend(computed);
+    Ok((found, notes))
+}
 
 /// The bases that the cache has for a base of this digest, and the weights that it has none for.
 pub(crate) fn from_cache<'a>(
@@ -72,11 +105,11 @@ pub(crate) fn from_cache<'a>(
     cache: Option<&Cache>,
     base: &BaseDigest,
 ) -> (Bases, Vec<&'a ModuleWeight>) {
-    let mut found = Bases::new();
+    let mut found = Bases::default();
     let mut missing = Vec::new();
     for weight in distinct(weights) {
         match cache.and_then(|cache| cache.load(base, weight)) {
-            Some(basis) => drop(found.insert(BasisKey::of(weight), basis)),
+            Some(basis) => drop(found.0.insert(BasisKey::of(weight), basis)),
             None => missing.push(weight),
         }
     }
@@ -103,7 +136,7 @@ pub(crate) fn compute(
     mut weights: Vec<&ModuleWeight>,
     base: &BaseDigest,
     run: &Run<'_>,
-) -> Result<(Bases, Vec<BasisNote>), MergeError> {
+) -> Result<(Bases, Vec<BasisNote>), RebuildError> {
     // The largest first, so that no thread begins one when the others are done.
     weights.sort_by(|a, b| {
         b.tensor
@@ -126,7 +159,7 @@ pub(crate) fn compute(
             cache.store(base, weight, &exact);
         }
         run.progress.advance(weight.tensor.bytes);
-        Ok((BasisKey::of(weight), exact))
+        Ok::<_, RebuildError>((BasisKey::of(weight), exact))
     })?;
     let computed: BTreeMap<BasisKey, ExactBasis> = computed.into_iter().collect();
     let notes = computed
@@ -134,10 +167,12 @@ pub(crate) fn compute(
         .filter_map(|(key, exact)| BasisNote::of(key, exact))
         .collect();
     Ok((
-        computed
-            .into_iter()
-            .map(|(key, exact)| (key, exact.basis))
-            .collect(),
+        Bases(
+            computed
+                .into_iter()
+                .map(|(key, exact)| (key, exact.basis))
+                .collect(),
+        ),
         notes,
     ))
 }
@@ -146,7 +181,7 @@ fn compute_one(
     checkpoint: &Checkpoint,
     weight: &ModuleWeight,
     pool: &rayon::ThreadPool,
-) -> Result<ExactBasis, MergeError> {
+) -> Result<ExactBasis, RebuildError> {
     let bytes = weight.read(checkpoint)?;
     let rows = weight.rows(&bytes)?;
     pool.install(|| exact_basis(&rows, weight.rank))

@@ -4,7 +4,7 @@ use tlora_basis::{combine, native_projections, standard_projections};
 use tlora_checkpoint::{Checkpoint, CheckpointError, modules_exactly};
 use tlora_format::{Adapter, BasisKind, ProjectionKind, Rounding, groups};
 
-use crate::{MergeError, ModuleWeight, Undefined};
+use crate::{ModuleWeight, RebuildError, Undefined};
 
 /// One module and the update that the adapter wants of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,10 @@ pub struct AdaptedModule {
 /// # Errors
 /// The base does not have exactly these modules, it is quantised, or the adapter is of a kind whose arithmetic is not
 /// defined.
-pub fn plan(checkpoint: &Checkpoint, adapter: &Adapter) -> Result<Vec<AdaptedModule>, MergeError> {
+pub fn plan(
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+) -> Result<Vec<AdaptedModule>, RebuildError> {
     ensure_defined(adapter)?;
     let modules = modules_exactly(checkpoint, &adapter.targets, adapter.module_count)?;
     let targets: Vec<usize> = modules.iter().map(|module| module.target).collect();
@@ -55,7 +58,7 @@ pub fn plan(checkpoint: &Checkpoint, adapter: &Adapter) -> Result<Vec<AdaptedMod
 }
 
 /// Refuses what the specification leaves open.
-pub(crate) fn ensure_defined(adapter: &Adapter) -> Result<(), MergeError> {
+pub(crate) fn ensure_defined(adapter: &Adapter) -> Result<(), RebuildError> {
     let undefined = match (&adapter.basis, adapter.basis_rounding, &adapter.projection) {
         (BasisKind::Rsvd { .. }, _, _) => Undefined::RsvdBasis,
         (BasisKind::Explicit { .. }, _, _) => Undefined::ExplicitBasis,
@@ -63,7 +66,7 @@ pub(crate) fn ensure_defined(adapter: &Adapter) -> Result<(), MergeError> {
         (_, _, ProjectionKind::Torch { .. }) => Undefined::TorchProjections,
         _ => return Ok(()),
     };
-    Err(MergeError::Unsupported(undefined))
+    Err(RebuildError::Unsupported(undefined))
 }
 
 /// Stored projections are not clipped to a module: what they mean at a smaller rank is not defined (spec §4.5).
@@ -71,12 +74,12 @@ fn ensure_projections_fit(
     adapter: &Adapter,
     weight: &ModuleWeight,
     rank: u8,
-) -> Result<(), MergeError> {
+) -> Result<(), RebuildError> {
     let stored = matches!(adapter.projection, ProjectionKind::Explicit { .. });
     if !stored || weight.rank >= usize::from(rank) {
         return Ok(());
     }
-    Err(MergeError::SmallerThanProjections {
+    Err(RebuildError::SmallerThanProjections {
         module: weight.name.clone(),
         out_features: weight.out_features,
         in_features: weight.in_features,

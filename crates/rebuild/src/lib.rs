@@ -1,0 +1,31 @@
+//! An adapter on its base: its modules, what steers them, and their bases, rebuilt and checked.
+//!
+//! What merging, measuring, exporting, converting and verifying have in common.
+//!
+//! - [`plan()`] finds the modules of an adapter and their R; [`ModuleWeight`] reads a module's weight as out × in.
+//! - [`prepare()`] plans several adapters and gets all bases, from the cache or computed, and checks them.
+//! - [`digest()`] hashes a base; [`ensure_base()`] compares, and [`Difference`] says what is different.
+//! - [`share_out()`] gives the modules to threads; [`Progress`] hears of it.
+#![forbid(unsafe_code)]
+
+mod bases;
+mod error;
+mod known_bases;
+mod module;
+mod plan;
+mod prepare;
+mod progress;
+mod r_norm;
+mod store;
+mod workers;
+
+pub use bases::{Bases, BasisNote, bases};
+pub use error::{RebuildError, Undefined};
+pub use known_bases::{Difference, TensorDifference};
+pub use module::{ModuleWeight, tensor_dtype, transpose};
+pub use plan::{AdaptedModule, plan};
+pub use prepare::{Prepared, Run, digest, ensure_base, plan_all, prepare};
+pub use progress::{Progress, Stage};
+pub use r_norm::{RNorm, r_norms};
+pub use store::Cache;
+pub use workers::share_out;
