@@ -1,0 +1,1 @@
+//! Bundles, good and bad.
