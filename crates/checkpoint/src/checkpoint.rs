@@ -54,7 +54,7 @@ pub struct TensorInfo {
 
 /// What shows that a file was written to.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     len: u64,
     modified: Option<SystemTime>,
 }
@@ -215,13 +215,17 @@ impl Shard {
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         // Where the system keeps no such time the length alone must do.
         Ok(Self {
             len: metadata.len(),
             modified: metadata.modified().ok(),
         })
+    }
+
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
     }
 }
 

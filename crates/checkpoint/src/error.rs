@@ -62,6 +62,16 @@ pub enum CheckpointError {
         /// The largest size that is read.
         limit: u64,
     },
+    /// A file of the Hugging Face cache is not the one that the name of its blob says.
+    #[error("{} is the blob {claimed} of the Hugging Face cache, and its sha256 is {found}", file.display())]
+    Blob {
+        /// The file.
+        file: PathBuf,
+        /// The name of the blob, a sha256.
+        claimed: String,
+        /// The sha256 of its bytes.
+        found: String,
+    },
     /// A file was written to between opening and the end of reading.
     #[error("{} changed while it was read", .0.display())]
     Changed(PathBuf),

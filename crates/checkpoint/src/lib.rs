@@ -2,6 +2,7 @@
 //!
 //! - [`Checkpoint::open`] reads `model.safetensors` or the shards of an index, by the rules C1-C8 of `spec/tlora.md` §9.
 //! - [`tmd1`] computes the digest that a `.tlora` file names its base by.
+//! - [`digest_files`] gives the sha256 of each file as well, and what the Hugging Face cache says of them.
 //! - [`modules()`] lists the linear layers that an adapter steers, in the order of §5.2.
 //! - [`ShardLayout`] and [`OutputDirectory`] write the merged checkpoint of §10.
 //! - [`BaseLocation`] reads a command's BASE argument; [`hub`] fetches a base by its hub id (feature `hub`).
@@ -15,8 +16,11 @@ mod companions;
 mod config;
 mod dtype;
 mod error;
+mod file_hash;
+mod files;
 mod header;
 pub mod hub;
+mod hub_snapshot;
 mod index;
 mod layout;
 mod loose;
@@ -37,6 +41,8 @@ pub use companions::{Companion, Companions, LeftOut, companion_files};
 pub use config::{Config, read_json_object};
 pub use dtype::Dtype;
 pub use error::{CheckpointError, HeaderError, IndexError, ModuleError};
+pub use files::{DigestedFiles, FileDigest, digest_files, hexadecimal};
+pub use hub_snapshot::HubSnapshot;
 pub use layout::{LayoutError, ShardLayout, Slot, index_json};
 pub use modules::{Module, modules, modules_exactly};
 pub use output::{OutputDirectory, OutputError, OutputOptions, write_file_atomically};

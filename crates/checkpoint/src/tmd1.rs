@@ -132,8 +132,13 @@ pub fn digest(
 ) -> Result<Digested, CheckpointError> {
     let leaves = pieces::hash_tensors(checkpoint, threads, progress)?;
     checkpoint.ensure_unchanged()?;
-    let records = checkpoint.tensors().values().zip(&leaves);
-    let digest = root(records.map(|(tensor, leaf)| TensorLeaf::new(tensor, *leaf)));
     let leaves = checkpoint.tensors().keys().cloned().zip(leaves).collect();
-    Ok(Digested { digest, leaves })
+    Ok(digested(checkpoint, leaves))
+}
+
+/// The digest of a checkpoint from the leaf of each of its tensors.
+pub(crate) fn digested(checkpoint: &Checkpoint, leaves: BTreeMap<String, Leaf>) -> Digested {
+    let records = checkpoint.tensors().values().zip(leaves.values());
+    let digest = root(records.map(|(tensor, leaf)| TensorLeaf::new(tensor, *leaf)));
+    Digested { digest, leaves }
 }

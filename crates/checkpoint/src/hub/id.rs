@@ -134,12 +134,10 @@ fn is_revision(revision: &str) -> bool {
 }
 
 /// Whether a text is a whole commit: 40 lower-case hexadecimal digits.
-#[cfg(feature = "hub")]
-pub(super) fn is_commit(text: &str) -> bool {
+pub(crate) fn is_commit(text: &str) -> bool {
     text.len() == 40 && is_lower_hex(text)
 }
 
-#[cfg(feature = "hub")]
 pub(super) fn is_lower_hex(text: &str) -> bool {
     text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

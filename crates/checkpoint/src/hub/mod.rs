@@ -32,6 +32,7 @@ mod retry;
 
 #[cfg(feature = "hub")]
 pub use error::HubError;
+pub(crate) use id::is_commit;
 pub use id::{HubId, HubIdError};
 pub use options::{HubOptions, HubOptionsError, Token};
 pub use progress::HubProgress;

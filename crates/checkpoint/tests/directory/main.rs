@@ -4,6 +4,7 @@
 mod basis_cache;
 mod companions;
 mod digest;
+mod files;
 mod header;
 mod index;
 mod layout;
