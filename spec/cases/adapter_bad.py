@@ -2,7 +2,7 @@
 
 import struct
 
-from adapter_file import body, build, fields, group_map, names, projections, rsvd, seal, text, factors
+from adapter_file import body, build, corrections, factors, fields, group_map, names, projections, rsvd, seal, text
 
 GOOD = build()
 CLASS = {
@@ -11,7 +11,7 @@ CLASS = {
     "R14": "unused", "R15": "range", "R16": "truncated", "R17": "value", "R18": "section", "R19": "section",
     "R20": "section", "R21": "size", "R22": "names", "R23": "names", "R24": "names", "R25": "names", "R26": "names",
     "R27": "tying", "R28": "canonical", "R29": "canonical", "R30": "canonical", "R31": "section", "R32": "factors",
-    "R33": "text", "R34": "text",
+    "R33": "text", "R34": "text", "R35": "corrections",
 }
 
 
@@ -132,8 +132,15 @@ VALUE = (
         projection=3, projection_rounding=2, seed=0, u=1, sections=((9, projections(0, 1, 4)),))),
     ("basis_rounding_with_explicit", "R14", "byte 15 is 1", build(
         modules=1, basis=2, basis_rounding=1, sections=((8, factors(1, (3, 2))),))),
+    ("basis_rounding_with_explicit_split", "R14", "bytes 13 and 15 are 1", build(
+        modules=1, basis=2, sigma_side=1, basis_rounding=1, sections=((8, factors(1, (3, 2))),))),
+    ("basis_rounding_with_rsvd", "R14", "byte 15 is 1", build(basis=1, basis_rounding=1, sections=((7, rsvd()),))),
+    ("basis_rounding_with_left", "R14", "sigma side left", build(basis_rounding=1)),
+    ("basis_rounding_with_right", "R14", "sigma side right", build(sigma_side=2, basis_rounding=2)),
     ("sigma_side_with_explicit", "R14", "byte 13 is 2", build(
         modules=1, basis=2, sigma_side=2, sections=((8, factors(1, (3, 2))),))),
+    ("sigma_side_with_rsvd", "R14", "byte 13 is 2", build(basis=1, sigma_side=2, sections=((7, rsvd()),))),
+    ("sigma_side_split_with_rsvd", "R14", "byte 13 is 1", build(basis=1, sigma_side=1, sections=((7, rsvd()),))),
     ("v_one_byte_short", "R16", "the last value reaches into the checksum", build(v=bytes(25))),
     ("v_absent", "R16", "u = 65,535 and 13 values", build(u=65_535, v=bytes(26))),
     ("v_f32_with_bf16_bytes", "R16", "26 bytes for 13 f32 values", build(precision=0, v=bytes(26))),
@@ -163,7 +170,7 @@ SECTION_LIST = (
     ("section_twice", "R18", "200 twice", build(sections=((200, b"a"), (200, b"b")))),
     ("section_trailing_byte", "R18", "one byte after the last section", build(sections=((200, b"a"),), tail=b"\0")),
     ("section_type_0", "R19", "type 0", build(sections=((0, b""),))),
-    ("section_type_10", "R19", "the first type without meaning", build(sections=((10, b""),))),
+    ("section_type_11", "R19", "the first type without meaning", build(sections=((11, b""),))),
     ("section_type_127", "R19", "the last critical type", build(sections=((127, b"a"),))),
     ("targets_missing", "R20", "target set 0", build(target_set=0)),
     ("targets_with_mask", "R20", "target set 127 and a targets section", build(sections=((1, names(0, "a")),))),
@@ -176,7 +183,22 @@ SECTION_LIST = (
     ("factors_with_exact", "R20", "basis kind exact", build(modules=1, sections=((8, factors(1, (3, 2))),))),
     ("projections_missing", "R20", "projection kind explicit", build(projection=3, seed=0)),
     ("projections_with_native", "R20", "projection kind native", build(sections=((9, projections(0, 1, 52)),))),
+    ("rsvd_with_explicit", "R20", "basis kind explicit", build(
+        modules=1, basis=2, sections=((7, rsvd()), (8, factors(1, (3, 2)))))),
+    ("factors_with_rsvd", "R20", "basis kind rsvd", build(
+        modules=1, basis=1, sections=((7, rsvd()), (8, factors(1, (3, 2)))))),
+    ("corrections_without_rounding", "R20", "basis rounding 0", build(
+        sigma_side=1, sections=((10, corrections((1, 1))),))),
+    ("corrections_with_rsvd", "R20", "basis kind rsvd", build(
+        basis=1, sections=((7, rsvd()), (10, corrections((1, 1)))))),
+    ("corrections_with_explicit", "R20", "basis kind explicit", build(
+        modules=1, basis=2, sections=((8, factors(1, (3, 2))), (10, corrections((1, 1)))))),
+    ("corrections_before_content", "R20", "basis rounding 0 and no token", build(sections=((10, b""),))),
+    ("signs_with_explicit", "R20", "basis kind explicit", build(
+        modules=1, basis=2, sections=((6, b"\1"), (8, factors(1, (3, 2)))))),
     ("size_65537", "R21", "one byte too many", build(sections=((200, bytes(65_537 - 101)),))),
+    ("size_65537_corrections", "R21", "one byte too many beside corrections", build(
+        sigma_side=1, basis_rounding=1, sections=((10, corrections((1, 1))), (200, bytes(65_537 - 101))))),
     ("size_before_content", "R21", "too large, and a text that is empty", build(
         sections=((128, b""), (200, bytes(65_537 - 106))))),
     ("first_section_before_second", "R28", "module ranks and text are both wrong", build(

@@ -2,7 +2,8 @@
 
 import struct
 
-from adapter_file import bf16, build, f16, f32, factors, group_map, names, projections, rsvd, scales, text
+from adapter_file import (bf16, build, corrections, f16, f32, factors, group_map, names, projections, rsvd, scales,
+                          text, token)
 
 
 def targets(content, **changes):
@@ -23,6 +24,10 @@ def explicit(content, **changes):
 
 def projected(content, **changes):
     return with_section(9, content, **{"modules": 2, "projection": 3, "seed": 0, "u": 1} | changes)
+
+
+def corrected(content):
+    return with_section(10, content, sigma_side=1, basis_rounding=1)
 
 
 def say(value, key=1):
@@ -150,6 +155,26 @@ FACTORS = (
     ("projections_minus_zero", "R32", "-0", projected(b"\2\1" + f16(1) * 3 + f16(-0.0))),
 )
 
+CORRECTIONS = (
+    ("corrections_empty", "R35", "no token", corrected(b"")),
+    ("corrections_padded", "R35", "a token of two bytes where one would do", corrected(token(2, length=2))),
+    ("corrections_padded_ten", "R35", "a token of ten bytes where one would do", corrected(token(2, length=10))),
+    ("corrections_padded_second", "R35", "the second token is padded", corrected(token(2) + token(5, length=2))),
+    ("corrections_padded_zero", "R35", "a token 0 of two bytes", corrected(token(2) + token(0, length=2))),
+    ("corrections_cut", "R35", "the last byte has its top bit set", corrected(token(2) + b"\x82")),
+    ("corrections_cut_at_once", "R35", "one byte, with its top bit set", corrected(b"\x82")),
+    ("corrections_65_bits", "R35", "a token of 65 bits", corrected(token(2**64))),
+    ("corrections_eleven_bytes", "R35", "a token of eleven bytes", corrected(b"\x82" + b"\x80" * 9 + b"\1")),
+    ("corrections_first_0", "R35", "the first token is 0", corrected(corrections((0, 1), (1, 1)))),
+    ("corrections_first_1", "R35", "the first token is 1", corrected(corrections((0, -1), (1, 1)))),
+    ("corrections_up_then_down", "R35", "one entry up and down", corrected(corrections((4, 1), (0, -1)))),
+    ("corrections_down_then_up", "R35", "one entry down twice and up", corrected(
+        corrections((4, -1), (0, -1), (0, 1)))),
+    ("corrections_sum_too_large", "R35", "moves of 2^63 in all", corrected(corrections((2**63 - 1, 1), (1, 1)))),
+    ("corrections_sum_overflows", "R35", "moves of 2^64 + 1 in all", corrected(
+        corrections((2**63 - 1, 1), (2**63 - 1, 1), (3, 1)))),
+)
+
 TEXT = (
     ("text_no_text", "R33", "no content", with_section(128, b"")),
     ("text_key_0", "R33", "key 0", say("a", 0)),
@@ -182,4 +207,4 @@ TEXT = (
     ("text_second_text", "R34", "only the second text is wrong", with_section(128, text((1, "a"), (5, "\u200b")))),
 )
 
-CASES = (*TARGETS, *MAP, *PER_MODULE, *RSVD, *FACTORS, *TEXT)
+CASES = (*TARGETS, *MAP, *PER_MODULE, *RSVD, *FACTORS, *CORRECTIONS, *TEXT)

@@ -28,6 +28,7 @@ DEFAULTS = {
     "projection_rounding": 0, "tying": 0, "target_set": 0x7F, "section_count": None,
     "u": 13, "modules": 168, "groups": 1, "n_tie": None, "scale": 0x3F800000, "seed": 42,
     "base": BASE, "basis_check": BASIS_CHECK, "v": None, "sections": (), "tail": b"",
+    "says": {},  # more lines of the vector; no field of the file
 }
 
 
@@ -97,7 +98,7 @@ def facts(f, data):
         "sections": ",".join(str(kind) for kind, _ in f["sections"]) or "none",
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    return lines
+    return lines | f["says"]
 
 
 def names(mode, *items, count=None):
@@ -132,6 +133,17 @@ def factors(dtype, *shapes, rank=2, ranks=None):
 
 def projections(dtype, shared, count):
     return bytes((dtype, shared)) + b"".join(PACK[min(dtype, 2)](V13[i % 13]) for i in range(count))
+
+
+def token(value, length=0):
+    """LEB128, padded to a length."""
+    groups = max(1, -(-value.bit_length() // 7), length)
+    return bytes((value >> 7 * i & 0x7F) | (0x80 if i < groups - 1 else 0) for i in range(groups))
+
+
+def corrections(*moves):
+    """A corrections section of (move, +1 or -1) pairs."""
+    return b"".join(token(2 * move + (step < 0)) for move, step in moves)
 
 
 def text(*pairs):

@@ -1,6 +1,6 @@
 """Adapters that a reader accepts: name, comment, fields."""
 
-from adapter_file import factors, fields, group_map, names, projections, rsvd, scales, text
+from adapter_file import corrections, factors, fields, group_map, names, projections, rsvd, scales, text
 
 EXPLICIT = {"modules": 2, "basis": 2, "n_tie": 2}
 ALL_NAMES = ("model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj")
@@ -10,9 +10,15 @@ def unpacked(values, size):
     return b"".join(value.to_bytes(size, "little") for value in values)
 
 
+def corrected(content, says, **changes):
+    """A rounded basis with a corrections section, whose steps are `says`."""
+    sections = (*changes.pop("before", ()), (10, content), *changes.pop("after", ()))
+    return {"sigma_side": 1, "basis_rounding": 1, "sections": sections, "says": {"corrections": says}, **changes}
+
+
 def accepted():
     """Yields (name, comment, fields)."""
-    for name, comment, changes in (*HEADER, *PROJECTION, *TYING, *SECTIONS, *TEXT, *SIZE):
+    for name, comment, changes in (*HEADER, *PROJECTION, *TYING, *SECTIONS, *CORRECTIONS, *KINDS, *TEXT, *SIZE):
         yield name, comment, fields(**changes)
 
 
@@ -30,8 +36,8 @@ HEADER = (
     ("v_all_zero", "an untrained adapter", {"v": bytes(26)}),
     ("sigma_side_split", "sigma on both sides", {"sigma_side": 1}),
     ("sigma_side_right", "sigma on the right", {"sigma_side": 2}),
-    ("basis_rounding_bf16", "exact basis, rounding named", {"basis_rounding": 1}),
-    ("basis_rounding_f16", "exact basis, rounding named", {"basis_rounding": 2}),
+    ("basis_rounding_bf16", "PEFT on a bf16 base", {"sigma_side": 1, "basis_rounding": 1}),
+    ("basis_rounding_f16", "PEFT on an f16 base", {"sigma_side": 1, "basis_rounding": 2}),
     ("rank_64_exact", "the largest rank of an exact basis", {"rank": 64}),
     ("rank_255_rsvd", "the largest rank", {"rank": 255, "basis": 1, "sections": ((7, rsvd()),)}),
     ("scale_negative", "-0.5", {"scale": 0xBF000000}),
@@ -108,6 +114,10 @@ SECTIONS = (
     ("rsvd", "seed, n_iter and oversample", {"basis": 1, "sections": ((7, rsvd()),)}),
     ("rsvd_largest", "all three at their limits", {"basis": 1, "sections": ((7, rsvd(2**32 - 1, 1000, 1000)),)}),
     ("rsvd_zero", "all three 0", {"basis": 1, "sections": ((7, rsvd(0, 0, 0)),)}),
+    ("rsvd_signs", "columns of an rsvd basis negated", {
+        "basis": 1, "modules": 8, "sections": ((6, b"\x81"), (7, rsvd())),}),
+    ("basis_rounding_signs", "columns of a rounded basis negated", {
+        "sigma_side": 1, "basis_rounding": 2, "modules": 8, "sections": ((6, b"\x81"),)}),
     ("factors_f32", "two modules", {**EXPLICIT, "sections": ((8, factors(0, (3, 2), (2, 5))),)}),
     ("factors_bf16", "two modules", {**EXPLICIT, "sections": ((8, factors(1, (3, 2), (2, 5))),)}),
     ("factors_f16", "two modules", {**EXPLICIT, "sections": ((8, factors(2, (3, 2), (2, 5))),)}),
@@ -124,6 +134,53 @@ SECTIONS = (
             (1, names(1, "a", "b", "c", "d")), (2, group_map(0, 1, 1, 0)), (3, bytes((2, 1, 2, 2))),
             (4, scales(1.0, 2.0, -1.0, 0.5)), (5, b"\x0f"), (6, b"\x05"), (7, rsvd()),
             (9, projections(1, 0, 4 + 1 + 4 + 4)), (128, text((1, "all"))))}),
+)
+
+LARGEST_MOVE = 2**63 - 1
+
+CORRECTIONS = (
+    ("corrections_one_up", "the first entry, up", corrected(corrections((1, 1)), "+0")),
+    ("corrections_one_down", "the first entry, down", corrected(corrections((1, -1)), "-0")),
+    ("corrections_f16", "of a rounding to f16", corrected(corrections((1, -1)), "-0", basis_rounding=2)),
+    ("corrections_neighbours", "two entries, one up and one down", corrected(
+        corrections((3, 1), (1, -1)), "+2,-3")),
+    ("corrections_twice_up", "one entry by two steps", corrected(corrections((3, 1), (0, 1)), "+2,+2")),
+    ("corrections_three_down", "one entry by three steps, and another", corrected(
+        corrections((1, -1), (0, -1), (0, -1), (5, 1)), "-0,-0,-0,+5")),
+    ("corrections_one_byte_most", "63 entries in one byte", corrected(corrections((63, -1)), "-62")),
+    ("corrections_two_bytes_least", "64 entries in two bytes", corrected(corrections((64, 1)), "+63")),
+    ("corrections_zeros_within", "a token with seven 0 bits below its last byte", corrected(
+        corrections((2**20, 1)), f"+{2**20 - 1}")),
+    ("corrections_largest_move", "one token of 64 bits that are all 1", corrected(
+        corrections((LARGEST_MOVE, -1)), f"-{LARGEST_MOVE - 1}")),
+    ("corrections_largest_sum", "moves of 2^63 - 1 in all", corrected(
+        corrections((LARGEST_MOVE - 1, 1), (1, -1), (0, -1)),
+        f"+{LARGEST_MOVE - 2},-{LARGEST_MOVE - 1},-{LARGEST_MOVE - 1}")),
+    ("corrections_and_others", "with module ranks, signs and a text", corrected(
+        corrections((2, 1)), "+1", modules=2, before=((3, bytes((2, 1))), (6, b"\x01")), after=((128, text((1, "a"))),))),
+)
+
+KINDS = (
+    ("kinds_rsvd_torch", "LoRA-XS's basis with PEFT's projections", {
+        "basis": 1, "projection": 1, "projection_rounding": 1, "sections": ((7, rsvd(42, 10, 10)),)}),
+    ("kinds_rsvd_standard", "LoRA-XS: u = r^2, a group for each module", {
+        "basis": 1, "projection": 2, "seed": 0, "u": 4, "modules": 3, "groups": 3, "n_tie": 1,
+        "sections": ((7, rsvd(42, 10, 10)),)}),
+    ("kinds_rsvd_explicit", "an rsvd basis with projections of its own", {
+        "basis": 1, "projection": 3, "seed": 0, "u": 1, "sections": ((7, rsvd()), (9, projections(1, 1, 4)))}),
+    ("kinds_explicit_torch", "stored factors with PEFT's projections", {
+        **EXPLICIT, "projection": 1, "seed_rule": 1, "sections": ((8, factors(1, (3, 2), (2, 5))),)}),
+    ("kinds_explicit_standard", "stored factors with r x r trained numbers", {
+        **EXPLICIT, "projection": 2, "seed": 0, "u": 4, "sections": ((8, factors(0, (3, 2), (2, 5))),)}),
+    ("kinds_explicit_explicit", "stored factors and stored projections", {
+        **EXPLICIT, "projection": 3, "seed": 0, "u": 1,
+        "sections": ((8, factors(2, (3, 2), (2, 5))), (9, projections(2, 1, 4)))}),
+    ("kinds_peft", "PEFT on a bf16 base: split, both roundings, torch, signs and corrections", corrected(
+        corrections((5, 1), (1, -1), (400, 1)), "+4,-5,+405", modules=4, projection=1, projection_rounding=1,
+        seed=2**32 + 7, before=((6, b"\x05"),))),
+    ("kinds_rounded_explicit", "a rounded basis with projections of its own", {
+        "sigma_side": 1, "basis_rounding": 2, "projection": 3, "seed": 0, "u": 1,
+        "sections": ((9, projections(1, 1, 4)),)}),
 )
 
 TEXT = (
@@ -144,4 +201,6 @@ SIZE = (
     ("factors_over_64_kib", "the factors section does not count for the size", {
         "rank": 1, "modules": 1, "basis": 2,
         "sections": ((8, b"\x01" + (32_800).to_bytes(4, "little") + b"\1\0\0\0" + bytes(2 * 32_801)),)}),
+    ("corrections_over_64_kib", "the corrections section does not count for the size", corrected(
+        corrections(*[(1, 1)] * 66_000), "long")),
 )

@@ -26,7 +26,7 @@ SEED_RULE = ("module", "shared")
 TYING = ("tiled", "structured", "map")
 TEXT_KEYS = {1: "name", 2: "description", 3: "licence", 4: "base_model", 5: "training"}
 
-TARGETS, GROUP_MAP, RANKS, SCALES, TRANSPOSED, SIGNS, RSVD, FACTORS, PROJECTIONS = range(1, 10)
+TARGETS, GROUP_MAP, RANKS, SCALES, TRANSPOSED, SIGNS, RSVD, FACTORS, PROJECTIONS, CORRECTIONS = range(1, 11)
 TEXT = 128
 FIRST_ANCILLARY = 128
 
@@ -75,6 +75,7 @@ class Adapter:
     group_map: list = field(default_factory=list)
     ranks: list = field(default_factory=list)
     scales: list = field(default_factory=list)
+    corrections: list = field(default_factory=list)
     texts: dict = field(default_factory=dict)
 
     def module_rank(self, module):
@@ -128,8 +129,9 @@ def check_fields(a):
     need(is_scale(a.scale_bits), "R13", "value", f"scale {a.scale_bits:#010x}")
     need(projection in ("native", "torch") or a.seed == 0, "R14", "unused", "projection seed")
     need(projection == "torch" or (a.seed_rule, a.projection_rounding) == (0, 0), "R14", "unused", "bytes 17 and 18")
-    need(basis != "explicit" or (a.basis_rounding, a.sigma_side) == (0, 0), "R14", "unused",
-         "basis rounding or sigma side")
+    need(basis == "exact" or a.sigma_side == 0, "R14", "unused", "sigma side")
+    need((basis, SIGMA_SIDE[a.sigma_side]) == ("exact", "split") or a.basis_rounding == 0, "R14", "unused",
+         "basis rounding")
     need(a.target_mask < 128, "R15", "range", f"target set {a.target_mask:#04x}")
 
 
@@ -182,7 +184,9 @@ def read_section_list(a):
     }
     for kind, want in wanted.items():
         need((kind in a.sections) == want, "R20", "section", f"section {kind} must {'' if want else 'not '}be present")
-    large = sum(5 + len(a.sections[kind]) for kind in (FACTORS, PROJECTIONS) if kind in a.sections)
+    need(a.basis_rounding != 0 or CORRECTIONS not in a.sections, "R20", "section", "corrections of no rounding")
+    need(BASIS[a.basis] != "explicit" or SIGNS not in a.sections, "R20", "section", "signs of explicit factors")
+    large = sum(5 + len(a.sections[kind]) for kind in (FACTORS, PROJECTIONS, CORRECTIONS) if kind in a.sections)
     size = len(a.data) - len(a.v) - large
     need(size <= 65_536, "R21", "size", f"{size} bytes")
 
@@ -297,6 +301,49 @@ def read_projections(a, content):
     need(bad_value(content[2:], dtype) is None, "R32", "factors", "a NaN, an infinity or -0")
 
 
+def read_corrections(a, content):
+    try:
+        a.corrections = correction_steps(content)
+    except ValueError as error:
+        raise Reject("R35", "corrections", str(error)) from error
+
+
+def correction_steps(content):
+    """The (entry, step) pairs of a corrections section, step being 1 or -1; `ValueError` if it breaks R35."""
+    steps, at = [], -1
+    for token in leb128(content):
+        move, step = token >> 1, -1 if token & 1 else 1
+        if move == 0:
+            if not steps:
+                raise ValueError("the first token does not move")
+            if steps[-1][1] != step:
+                raise ValueError(f"up and down at entry {at}")
+        at += move
+        if at + 1 >= 2**63:
+            raise ValueError("the sum of the moves is 2^63 or more")
+        steps.append((at, step))
+    if not steps:
+        raise ValueError("no token")
+    return steps
+
+
+def leb128(content):
+    """The numbers of at most 64 bits, each as short as it can be."""
+    value, shift = 0, 0
+    for byte in content:
+        value |= (byte & 0x7F) << shift
+        if value >= 2**64 or shift > 63:
+            raise ValueError("a token of more than 64 bits")
+        shift += 7
+        if byte < 0x80:
+            if byte == 0 and shift > 7:
+                raise ValueError("a token is longer than it has to be")
+            yield value
+            value, shift = 0, 0
+    if shift:
+        raise ValueError("ends within a token")
+
+
 def read_text(a, content):
     at, last, texts = 0, 0, {}
     need(len(content) > 0, "R33", "text", "no text")
@@ -324,13 +371,13 @@ def is_forbidden(character):
 CONTENTS = {
     TARGETS: read_targets, GROUP_MAP: read_group_map, RANKS: read_ranks, SCALES: read_scales,
     TRANSPOSED: read_transposed, SIGNS: read_signs, RSVD: read_rsvd, FACTORS: read_factors,
-    PROJECTIONS: read_projections, TEXT: read_text,
+    PROJECTIONS: read_projections, CORRECTIONS: read_corrections, TEXT: read_text,
 }
 
 
 def facts(a):
     """What a file says, in the spelling of the vectors (`vectors/README.md`)."""
-    return {
+    said = {
         "rank": a.rank,
         "u": a.u,
         "modules": a.modules,
@@ -353,6 +400,9 @@ def facts(a):
         "sections": ",".join(map(str, a.sections)) or "none",
         "sha256": hashlib.sha256(a.data).hexdigest(),
     }
+    if a.corrections:
+        said["corrections"] = ",".join(f"{'+' if step > 0 else '-'}{entry}" for entry, step in a.corrections)
+    return said
 
 
 def main(arguments):
