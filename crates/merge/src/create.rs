@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use tlora_basis::basis_check;
 use tlora_checkpoint::{Checkpoint, Module, default_targets, modules, stores_transposed};
 use tlora_format::{
-    Adapter, AdapterFields, BaseDigest, BasisKind, Grouping, Precision, ProjectionKind, Rounding,
-    SigmaSide, TargetModules, TextKey, Tying, paper_grouping, peft_grouping,
+    Adapter, AdapterFields, BaseDigest, BasisKind, Corrections, Grouping, Precision,
+    ProjectionKind, Rounding, SigmaSide, TargetModules, TextKey, Tying, paper_grouping,
+    peft_grouping,
 };
 
 use tlora_rebuild::{BasisNote, ModuleWeight, Run, bases, digest};
@@ -153,6 +154,7 @@ fn fields(
         module_scales: None,
         transposed: Some(transposed),
         signs: None,
+        corrections: Corrections::default(),
         text: recipe.text.clone(),
         unknown: BTreeMap::new(),
     })

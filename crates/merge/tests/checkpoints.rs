@@ -318,6 +318,7 @@ fn undefined_kinds_are_refused_by_name() {
             Undefined::BasisRounding,
             tlora_format::AdapterFields {
                 basis_rounding: Rounding::Bf16,
+                sigma_side: SigmaSide::Split,
                 ..fields()
             },
         ),

@@ -8,8 +8,8 @@ use std::path::Path;
 use tlora_basis::{Basis, Weight, WeightDtype, basis_check, exact_basis};
 use tlora_checkpoint::{Checkpoint, tmd1};
 use tlora_format::{
-    Adapter, AdapterFields, BaseDigest, BasisKind, Precision, ProjectionKind, Rounding, SigmaSide,
-    TargetModules, Tying,
+    Adapter, AdapterFields, BaseDigest, BasisKind, Corrections, Precision, ProjectionKind,
+    Rounding, SigmaSide, TargetModules, Tying,
 };
 use tlora_rebuild::{Cache, Run};
 
@@ -121,6 +121,7 @@ pub(crate) fn adapter_with_r(
         module_scales: None,
         transposed: None,
         signs: None,
+        corrections: Corrections::default(),
         text: BTreeMap::new(),
         unknown: BTreeMap::new(),
     })
