@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-use crate::{BaseDigest, InvalidAdapter, ParseError, Precision, TargetModules};
+use crate::{BaseDigest, Corrections, InvalidAdapter, ParseError, Precision, TargetModules};
 
 /// Everything that a file says, with no promise that it makes sense together: what one fills in to build an [`Adapter`].
 #[derive(Debug, Clone, PartialEq)]
@@ -26,11 +26,11 @@ pub struct AdapterFields {
     pub tying: Tying,
     /// Which modules of the base are adapted.
     pub targets: TargetModules,
-    /// Where the singular values stand; [`SigmaSide::Left`] if the basis is explicit.
+    /// Where the singular values stand; [`SigmaSide::Left`] if the basis is rsvd or explicit.
     pub sigma_side: SigmaSide,
     /// Where U, Σ and V come from.
     pub basis: BasisKind,
-    /// Rounding of the basis; none if the basis is explicit.
+    /// Rounding of the basis; none unless the basis is exact and the sigma side split (spec §6.10).
     pub basis_rounding: Rounding,
     /// Where the P come from.
     pub projection: ProjectionKind,
@@ -47,7 +47,10 @@ pub struct AdapterFields {
     /// Whether the checkpoint stores a module's weight as in × out; absent if it does so for none.
     pub transposed: Option<Vec<bool>>,
     /// Whether a column of V is negated before use: r − 1 entries a module, for the columns 1 … r − 1; absent if none is.
+    /// With a basis of factors it is column c of B and row c of A; explicit factors have no signs.
     pub signs: Option<Vec<bool>>,
+    /// Which entries of a rounded basis are rounded otherwise (spec §4.6); none without a basis rounding.
+    pub corrections: Corrections,
     /// Free text (spec §4.7).
     pub text: BTreeMap<TextKey, String>,
     /// Ancillary sections of types that this version does not know, by type (129 … 255), verbatim.
@@ -55,6 +58,18 @@ pub struct AdapterFields {
 }
 
 impl AdapterFields {
+    /// The content of the factors section, of which spec §6.7 makes the basis check of an explicit basis; none for the
+    /// other kinds.
+    #[must_use]
+    pub fn factors_content(&self) -> Option<Vec<u8>> {
+        match &self.basis {
+            BasisKind::Explicit { precision, factors } => {
+                Some(crate::explicit::write_factors(*precision, factors))
+            }
+            BasisKind::Exact | BasisKind::Rsvd { .. } => None,
+        }
+    }
+
     pub(crate) fn rank_of(&self, module: usize) -> u8 {
         self.module_ranks
             .as_ref()

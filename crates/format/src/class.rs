@@ -38,6 +38,8 @@ pub enum FailureClass {
     Canonical,
     /// Embedded factors or projections.
     Factors,
+    /// Corrections of a rounded basis.
+    Corrections,
     /// Free text.
     Text,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for FailureClass {
             Self::Names => "names",
             Self::Canonical => "canonical",
             Self::Factors => "factors",
+            Self::Corrections => "corrections",
             Self::Text => "text",
         })
     }
@@ -135,5 +138,10 @@ pub(crate) const fn place(error: &ParseError) -> (&'static str, FailureClass) {
         | E::EmptyText { .. }
         | E::TextEncoding { .. } => ("R33", C::Text),
         E::TextCharacter { .. } => ("R34", C::Text),
+        E::NoCorrections { .. }
+        | E::CorrectionNumber { .. }
+        | E::CorrectionStart { .. }
+        | E::CorrectionDirection { .. }
+        | E::CorrectionTooFar { .. } => ("R35", C::Corrections),
     }
 }

@@ -192,7 +192,7 @@ pub enum ParseError {
     },
     /// R19
     #[error(
-        "the section at offset {offset} has the critical type {found}, which this reader does not know; expected 1 to 9"
+        "the section at offset {offset} has the critical type {found}, which this reader does not know; expected 1 to 10"
     )]
     UnknownSection {
         /// Where the section begins.
@@ -222,7 +222,7 @@ pub enum ParseError {
     },
     /// R21
     #[error(
-        "the file has {found} bytes besides v, factors and projections; expected at most 65536"
+        "the file has {found} bytes besides v, factors, projections and corrections; expected at most 65536"
     )]
     Size {
         /// Their number.
@@ -563,6 +563,44 @@ pub enum ParseError {
         offset: usize,
         /// The character.
         found: char,
+    },
+    /// R35
+    #[error("the corrections section (offset {offset}) is empty; expected at least one correction")]
+    NoCorrections {
+        /// Where the content begins.
+        offset: usize,
+    },
+    /// R35
+    #[error(
+        "the correction at offset {offset} is no number; expected LEB128 of at most 64 bits in as few bytes as it takes"
+    )]
+    CorrectionNumber {
+        /// Where it begins.
+        offset: usize,
+    },
+    /// R35
+    #[error(
+        "the first correction (offset {offset}) does not move; expected it to move to an entry"
+    )]
+    CorrectionStart {
+        /// Where it is.
+        offset: usize,
+    },
+    /// R35
+    #[error(
+        "the correction at offset {offset} takes back a step of the same entry; expected one more in the same direction"
+    )]
+    CorrectionDirection {
+        /// Where it is.
+        offset: usize,
+    },
+    /// R35
+    #[error(
+        "the correction at offset {offset} moves beyond entry 2^63 - 2; expected entries up to there"
+    )]
+    CorrectionTooFar {
+        /// Where it is.
+        offset: usize,
     },
 }
 

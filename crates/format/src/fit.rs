@@ -46,6 +46,18 @@ pub enum InvalidAdapter {
         /// The precision.
         precision: Precision,
     },
+    /// A correction that no file can hold.
+    #[error(
+        "entry {entry} is corrected by {steps} steps; expected steps, and ascending entries from {least} to 2^63 - 2"
+    )]
+    Correction {
+        /// Number of the entry.
+        entry: u64,
+        /// Its steps.
+        steps: i64,
+        /// The least entry that may follow the one before.
+        least: u64,
+    },
     /// A rule of the format is broken; offsets are those of the file that the fields would make.
     #[error("the fields break rule {} of the format", .0.rule())]
     Rule(#[from] ParseError),

@@ -292,7 +292,8 @@ fn check_scale_and_unused(header: &Header) -> Result<(), ParseError> {
             found: header.scale,
         });
     }
-    let explicit_basis = header.basis == BasisCode::Explicit;
+    let exact_basis = header.basis == BasisCode::Exact;
+    let rounded_basis = exact_basis && header.sigma_side == SigmaSide::Split;
     let seeded = matches!(
         header.projection,
         ProjectionCode::Native | ProjectionCode::Torch
@@ -300,13 +301,13 @@ fn check_scale_and_unused(header: &Header) -> Result<(), ParseError> {
     let torch = header.projection == ProjectionCode::Torch;
     let fields = [
         (
-            !explicit_basis,
+            exact_basis,
             "the sigma side",
             13,
             u64::from(header.sigma_side.code()),
         ),
         (
-            !explicit_basis,
+            rounded_basis,
             "the basis rounding",
             15,
             u64::from(header.basis_rounding.code()),

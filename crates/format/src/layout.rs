@@ -4,7 +4,7 @@ use crate::codes::{BasisCode, Code, ProjectionCode};
 use crate::cursor::Cursor;
 use crate::header::{self, CHECKSUM_LENGTH, Header, Opened};
 use crate::section::{self, Section};
-use crate::{Adapter, ParseError, Precision, STANDARD_TARGETS, TextKey};
+use crate::{Adapter, ParseError, Precision, STANDARD_TARGETS, SigmaSide, TextKey};
 
 /// A run of bytes with one meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +81,11 @@ fn header_fields(fields: &mut Fields, header: &Header) {
     fields.push(1, "flags", "none");
     fields.push(1, "precision of v", header.precision.word());
     fields.push(1, "rank", header.rank);
-    let rebuilt = header.basis != BasisCode::Explicit;
-    fields.push(1, "sigma side", if_used(rebuilt, header.sigma_side));
+    let exact = header.basis == BasisCode::Exact;
+    fields.push(1, "sigma side", if_used(exact, header.sigma_side));
     fields.push(1, "basis kind", header.basis.word());
-    fields.push(1, "basis rounding", if_used(rebuilt, header.basis_rounding));
+    let rounded = exact && header.sigma_side == SigmaSide::Split;
+    fields.push(1, "basis rounding", if_used(rounded, header.basis_rounding));
     fields.push(1, "projection kind", header.projection.word());
     let torch = header.projection == ProjectionCode::Torch;
     fields.push(1, "projection seed rule", if_used(torch, header.seed_rule));
@@ -159,6 +160,7 @@ const fn section_name(kind: u8) -> &'static str {
         section::RSVD => "rsvd",
         section::FACTORS => "factors",
         section::PROJECTIONS => "projections",
+        section::CORRECTIONS => "corrections",
         section::TEXT => "text",
         _ => "unknown ancillary section",
     }
@@ -174,6 +176,12 @@ fn entries(adapter: &Adapter, kind: u8) -> String {
         (section::MODULE_SCALES, _) => shortened(listed(adapter.module_scales.as_deref())),
         (section::TRANSPOSED, _) => {
             set_bits(adapter.transposed.as_deref(), "modules stored as in x out")
+        }
+        (section::CORRECTIONS, _) => {
+            format!(
+                "of {} entries of B and A",
+                adapter.corrections.iter().count()
+            )
         }
         (section::SIGNS, _) => set_bits(adapter.signs.as_deref(), "columns negated"),
         _ => "kept and ignored".to_owned(),

@@ -10,6 +10,7 @@ mod adapter;
 mod canonical;
 mod class;
 mod codes;
+mod corrections;
 mod cursor;
 mod digest;
 mod error;
@@ -30,6 +31,7 @@ mod write;
 
 pub use adapter::*;
 pub use class::FailureClass;
+pub use corrections::{Correction, Corrections};
 pub use digest::{BaseDigest, ParseDigestError};
 pub use error::{ParseError, PerModule};
 pub use fit::InvalidAdapter;

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use crate::codes::{ProjectionCode, TyingCode};
 use crate::header::{self, Header, Opened};
 use crate::section::{self, Section};
-use crate::{AdapterFields, BasisKind, ParseError, ProjectionKind, TargetModules, TextKey, Tying};
-use crate::{explicit, modules, targets, text};
+use crate::{
+    AdapterFields, BasisKind, Corrections, ParseError, ProjectionKind, TargetModules, TextKey,
+    Tying,
+};
+use crate::{corrections, explicit, modules, targets, text};
 
 /// Reads a whole file.
 pub(crate) fn fields(bytes: &[u8]) -> Result<AdapterFields, ParseError> {
@@ -33,6 +36,7 @@ struct Contents {
     signs: Option<Vec<bool>>,
     basis: Option<BasisKind>,
     projection: Option<ProjectionKind>,
+    corrections: Corrections,
     text: BTreeMap<TextKey, String>,
     unknown: BTreeMap<u8, Vec<u8>>,
 }
@@ -60,6 +64,7 @@ impl Contents {
             section::PROJECTIONS => {
                 self.projection = Some(explicit::parse_projections(header, ranks, content)?);
             }
+            section::CORRECTIONS => self.corrections = corrections::parse(content)?,
             section::TEXT => self.text = text::parse(content)?,
             kind => {
                 let bytes = content.take(content.left()).unwrap_or_default();
@@ -101,6 +106,7 @@ fn assemble(header: &Header, v: Vec<u32>, contents: Contents) -> AdapterFields {
         module_scales: contents.module_scales,
         transposed: contents.transposed,
         signs: contents.signs,
+        corrections: contents.corrections,
         text: contents.text,
         unknown: contents.unknown,
     }

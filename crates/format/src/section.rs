@@ -1,9 +1,9 @@
 //! The sections between v and the checksum: spec §3, R18 to R21.
 
-use crate::ParseError;
 use crate::codes::{BasisCode, ProjectionCode, TyingCode};
 use crate::cursor::Cursor;
 use crate::header::{CHECKSUM_LENGTH, HEADER_LENGTH, Header};
+use crate::{ParseError, Rounding};
 
 pub(crate) const TARGETS: u8 = 1;
 pub(crate) const GROUP_MAP: u8 = 2;
@@ -14,12 +14,13 @@ pub(crate) const SIGNS: u8 = 6;
 pub(crate) const RSVD: u8 = 7;
 pub(crate) const FACTORS: u8 = 8;
 pub(crate) const PROJECTIONS: u8 = 9;
+pub(crate) const CORRECTIONS: u8 = 10;
 pub(crate) const TEXT: u8 = 128;
 const FIRST_ANCILLARY: u8 = 128;
 
 /// Type and length of a section.
 pub(crate) const SECTION_HEADER_LENGTH: u64 = 5;
-/// R21: everything but v, factors and projections.
+/// R21: everything but v, factors, projections and corrections.
 pub(crate) const SIZE_LIMIT: u64 = 65_536;
 
 /// A section whose content is as yet unread.
@@ -38,7 +39,7 @@ pub(crate) fn split<'a>(
 ) -> Result<Vec<Section<'a>>, ParseError> {
     let sections = frame(header, cursor)?;
     let unknown = |section: &&Section<'_>| {
-        section.kind < FIRST_ANCILLARY && !(TARGETS..=PROJECTIONS).contains(&section.kind)
+        section.kind < FIRST_ANCILLARY && !(TARGETS..=CORRECTIONS).contains(&section.kind)
     };
     if let Some(&Section { kind, offset, .. }) = sections.iter().find(unknown) {
         return Err(ParseError::UnknownSection {
@@ -102,53 +103,53 @@ fn next_section<'a>(cursor: &mut Cursor<'a>) -> Result<Section<'a>, ParseError> 
 
 /// R20.
 fn check_presence(header: &Header, sections: &[Section<'_>]) -> Result<(), ParseError> {
+    use Presence::{Allowed, Needed};
     let rules = [
-        (
-            TARGETS,
-            "targets",
-            header.target_set == 0,
-            "the target set",
-            20,
-        ),
+        (TARGETS, "targets", Needed(header.target_set == 0), 20),
         (
             GROUP_MAP,
             "group map",
-            header.tying == TyingCode::Explicit,
-            "the tying scheme",
+            Needed(header.tying == TyingCode::Explicit),
             19,
         ),
-        (
-            RSVD,
-            "rsvd",
-            header.basis == BasisCode::Rsvd,
-            "the basis kind",
-            14,
-        ),
+        (RSVD, "rsvd", Needed(header.basis == BasisCode::Rsvd), 14),
         (
             FACTORS,
             "factors",
-            header.basis == BasisCode::Explicit,
-            "the basis kind",
+            Needed(header.basis == BasisCode::Explicit),
             14,
         ),
         (
             PROJECTIONS,
             "projections",
-            header.projection == ProjectionCode::Explicit,
-            "the projection kind",
+            Needed(header.projection == ProjectionCode::Explicit),
             16,
         ),
+        (
+            CORRECTIONS,
+            "corrections",
+            Allowed(header.basis_rounding != Rounding::None),
+            15,
+        ),
+        (
+            SIGNS,
+            "signs",
+            Allowed(header.basis != BasisCode::Explicit),
+            14,
+        ),
     ];
-    for (kind, section, needed, field, offset) in rules {
-        match (needed, sections.iter().any(|section| section.kind == kind)) {
-            (true, false) => {
+    for (kind, section, presence, offset) in rules {
+        let is_there = sections.iter().any(|section| section.kind == kind);
+        let field = field_at(offset);
+        match presence {
+            Needed(true) if !is_there => {
                 return Err(ParseError::MissingSection {
                     section,
                     field,
                     offset,
                 });
             }
-            (false, true) => {
+            Needed(false) | Allowed(false) if is_there => {
                 return Err(ParseError::UnexpectedSection {
                     section,
                     field,
@@ -161,11 +162,31 @@ fn check_presence(header: &Header, sections: &[Section<'_>]) -> Result<(), Parse
     Ok(())
 }
 
+/// Whether a section may, or must, be there.
+#[derive(Clone, Copy)]
+enum Presence {
+    /// Exactly if true.
+    Needed(bool),
+    /// Only if true.
+    Allowed(bool),
+}
+
+/// The header field that a section depends on.
+const fn field_at(offset: usize) -> &'static str {
+    match offset {
+        14 => "the basis kind",
+        15 => "the basis rounding",
+        16 => "the projection kind",
+        19 => "the tying scheme",
+        _ => "the target set",
+    }
+}
+
 /// R21.
 fn check_size(sections: &[Section<'_>]) -> Result<(), ParseError> {
     let counted = sections
         .iter()
-        .filter(|section| !matches!(section.kind, FACTORS | PROJECTIONS));
+        .filter(|section| !matches!(section.kind, FACTORS | PROJECTIONS | CORRECTIONS));
     let bytes = counted
         .map(|section| in_64_bits(section.content.left()).saturating_add(SECTION_HEADER_LENGTH));
     let found = bytes.fold(

@@ -6,10 +6,10 @@ use crate::codes::{BasisCode, Code, ProjectionCode};
 use crate::cursor::Cursor;
 use crate::header::{HEADER_LENGTH, check_magic, check_version};
 use crate::section::{SECTION_HEADER_LENGTH, SIZE_LIMIT};
-use crate::{Adapter, ParseError};
+use crate::{Adapter, ParseError, Rounding};
 
-/// The most bytes that a file with this beginning can have without breaking R21: 65,536 and v, and 4 GiB for factors
-/// and for projections each, if the header says that they are there.
+/// The most bytes that a file with this beginning can have without breaking R21: 65,536 and v, and 4 GiB for factors,
+/// projections and corrections each, if the header says that they are, or may be, there.
 ///
 /// `start` is the first 88 bytes of the file, or more. The other fields are not judged here, since the specification's
 /// order wants the checksum judged before them: [`Adapter::parse`] does it.
@@ -29,7 +29,7 @@ pub fn size_limit(start: &[u8]) -> Result<u64, ParseError> {
 fn sizes(header: &[u8]) -> Option<u64> {
     let mut cursor = Cursor::new(header, 0);
     cursor.take(11)?;
-    let [precision, _, _, basis, _, projection] = cursor.array()?;
+    let [precision, _, _, basis, basis_rounding, projection] = cursor.array()?;
     cursor.take(5)?;
     let u = u64::from(cursor.u16()?);
     cursor.take(4)?;
@@ -48,7 +48,17 @@ fn sizes(header: &[u8]) -> Option<u64> {
     } else {
         0
     };
-    let parts = [values.saturating_mul(value_size), factors, projections];
+    let corrections = if basis_rounding == Rounding::None.code() {
+        0
+    } else {
+        largest_section
+    };
+    let parts = [
+        values.saturating_mul(value_size),
+        factors,
+        projections,
+        corrections,
+    ];
     Some(parts.into_iter().fold(SIZE_LIMIT, u64::saturating_add))
 }
 

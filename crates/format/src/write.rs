@@ -133,6 +133,9 @@ fn sections(fields: &AdapterFields) -> Vec<(u8, Vec<u8>)> {
             explicit::write_projections(*precision, *shared, values),
         ));
     }
+    if !fields.corrections.is_empty() {
+        out.push((section::CORRECTIONS, fields.corrections.bytes().to_vec()));
+    }
     if !fields.text.is_empty() {
         out.push((section::TEXT, text::write(&fields.text)));
     }

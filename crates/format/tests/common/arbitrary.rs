@@ -6,8 +6,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use tlora_format::{
-    AdapterFields, BaseDigest, BasisKind, Factors, Precision, ProjectionKind, Rounding,
-    STANDARD_TARGETS, SeedRule, SigmaSide, TargetModules, TextKey, Tying,
+    AdapterFields, BaseDigest, BasisKind, Correction, Corrections, Factors, Precision,
+    ProjectionKind, Rounding, STANDARD_TARGETS, SeedRule, SigmaSide, TargetModules, TextKey, Tying,
 };
 
 /// What the lengths of all lists follow from.
@@ -133,11 +133,12 @@ fn fields(shape: Shape) -> impl Strategy<Value = AdapterFields> {
             0..=5,
         ),
         btree_map(129_u8..=255, vec(any::<u8>(), 0..20), 0..3),
+        corrections(),
     );
     (header, sections, basis(&shape), projection(&shape)).prop_map(
         move |(header, sections, basis, projection)| {
             let ((precision, v), (sigma_side, basis_rounding), scale, base, basis_check) = header;
-            let (targets, module_scales, transposed, signs, text, unknown) = sections;
+            let (targets, module_scales, transposed, signs, text, unknown, corrections) = sections;
             let module_scales = module_scales.flatten();
             AdapterFields {
                 precision,
@@ -159,7 +160,12 @@ fn fields(shape: Shape) -> impl Strategy<Value = AdapterFields> {
                 module_ranks: shape.module_ranks.clone(),
                 module_scales,
                 transposed,
-                signs: signs.filter(|bits| bits.contains(&true)),
+                signs: signs.filter(|bits| bits.contains(&true) && shape.basis != Kind::Explicit),
+                corrections: if basis_rounding == Rounding::None {
+                    Corrections::default()
+                } else {
+                    corrections
+                },
                 text,
                 unknown,
             }
@@ -193,14 +199,30 @@ fn patterns(precision: Precision, length: usize) -> impl Strategy<Value = Vec<u3
 }
 
 fn sides(basis: Kind) -> BoxedStrategy<(SigmaSide, Rounding)> {
-    if basis == Kind::Explicit {
+    if matches!(basis, Kind::Second | Kind::Explicit) {
         return Just((SigmaSide::Left, Rounding::None)).boxed();
     }
-    (
-        select(vec![SigmaSide::Left, SigmaSide::Split, SigmaSide::Right]),
-        rounding(),
-    )
-        .boxed()
+    let side = select(vec![SigmaSide::Left, SigmaSide::Right]);
+    prop_oneof![
+        side.prop_map(|side| (side, Rounding::None)),
+        rounding().prop_map(|rounding| (SigmaSide::Split, rounding)),
+    ]
+    .boxed()
+}
+
+/// Corrections of up to ten entries, near and far.
+fn corrections() -> impl Strategy<Value = Corrections> {
+    let gap = prop_oneof![3 => 1_u64..300, 1 => 1_u64..1 << 59];
+    let steps = prop_oneof![Just(1_i64), Just(-1), -300_i64..0, 1_i64..300];
+    vec((gap, steps), 0..10).prop_map(|moves| {
+        let mut end = 0;
+        Corrections::new(moves.into_iter().map(|(gap, steps)| {
+            end += gap;
+            let entry = end - 1;
+            Correction { entry, steps }
+        }))
+        .expect("the entries ascend")
+    })
 }
 
 fn rounding() -> impl Strategy<Value = Rounding> {
@@ -367,6 +389,7 @@ pub fn paper_fields() -> AdapterFields {
         module_scales: None,
         transposed: None,
         signs: None,
+        corrections: Corrections::default(),
         text: BTreeMap::new(),
         unknown: BTreeMap::new(),
     }

@@ -94,6 +94,7 @@ fn sections(adapter: &Adapter) -> String {
             9,
             matches!(adapter.projection, ProjectionKind::Explicit { .. }),
         ),
+        (10, !adapter.corrections.is_empty()),
         (128, !adapter.text.is_empty()),
     ];
     let present = known
