@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use tlora_format::{
-    Adapter, BasisKind, ProjectionKind, Rounding, STANDARD_TARGETS, SeedRule, SigmaSide,
-    TargetModules, Tying,
+    Adapter, BasisKind, Correction, ProjectionKind, Rounding, STANDARD_TARGETS, SeedRule,
+    SigmaSide, TargetModules, Tying,
 };
 
 /// Every fact that a vector may state, but for the SHA-256 of its own bytes.
@@ -40,7 +40,25 @@ pub fn facts(adapter: &Adapter, bytes: &[u8]) -> BTreeMap<&'static str, String> 
         ("basis_check", hex(&adapter.basis_check)),
         ("v", v(adapter, bytes)),
         ("sections", sections(adapter)),
+        ("corrections", corrections(adapter)),
     ])
+}
+
+/// One step after the other.
+fn corrections(adapter: &Adapter) -> String {
+    let steps: Vec<String> = adapter
+        .corrections
+        .iter()
+        .flat_map(|Correction { entry, steps }| {
+            let sign = if steps < 0 { '-' } else { '+' };
+            (0..steps.unsigned_abs()).map(move |_| format!("{sign}{entry}"))
+        })
+        .collect();
+    if steps.len() > 1024 {
+        "long".to_owned()
+    } else {
+        steps.join(",")
+    }
 }
 
 /// The bytes of v, from the values and not from the file.
