@@ -27,7 +27,7 @@ fn the_document_names_every_field() {
     let scratch = Scratch::new();
     scratch.base_and_adapter();
     let arguments: [&[&str]; 3] = [
-        &["digest", "base", "--json"],
+        &["digest", "base", "--files", "--json"],
         &[
             "inspect",
             "adapter.tlora",

@@ -245,14 +245,21 @@ pub(crate) struct InspectOptions {
 /// Print the digest of a base model
 ///
 /// The digest covers the name, type, shape and bytes of every tensor, and neither the files they are in nor their order.
+///
+/// With --files also the sha256 of each file that a merge reads or copies, in the lines of sha256sum. Where the directory
+/// is a snapshot of the Hugging Face cache, the hub's commit, and an error if a file is not what the cache says it is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tlora digest ./Qwen2.5-7B-Instruct
+  tlora digest ./Qwen2.5-7B-Instruct --files
   tlora digest ./model --json | jq '.tensors[] | select(.dtype == \"F32\") | .name'")]
 pub(crate) struct DigestOptions {
     #[command(flatten)]
     pub(crate) base: BaseOption,
+    /// The sha256 of each file as well, from the same reading
+    #[arg(long)]
+    pub(crate) files: bool,
     /// Print JSON, with the digest of each tensor
     #[arg(long)]
     pub(crate) json: bool,

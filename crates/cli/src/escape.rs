@@ -38,6 +38,22 @@ impl fmt::Write for Escaped {
     }
 }
 
+/// JSON that means the same and shows as it is: what [`Untrusted`] escapes is escaped as JSON does it. Outside of its
+/// strings JSON has no such character but the line feed, and inside of them serde escapes the ASCII controls by itself.
+pub(crate) fn json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_harmless(character) || character == '\n' {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped
+}
+
 /// Whether a character shows as itself: no control, no invisible or direction-changing formatting character.
 fn is_harmless(character: char) -> bool {
     !(character.is_control()
@@ -48,7 +64,7 @@ fn is_harmless(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Untrusted;
+    use super::{Untrusted, json};
 
     #[test]
     fn escapes_terminal_sequences_and_direction_overrides() {
@@ -64,6 +80,17 @@ mod tests {
             Untrusted("Qwen2.5 für Mathe, 数学").to_string(),
             "Qwen2.5 für Mathe, 数学"
         );
+    }
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let text = "a\x1b\u{9b}\x7f\u{202e}\u{e0041}\n数";
+        let shown = json(&serde_json::to_string_pretty(&[text]).unwrap());
+        assert_eq!(
+            shown,
+            "[\n  \"a\\u001b\\u009b\\u007f\\u202e\\udb40\\udc41\\n数\"\n]"
+        );
+        assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [text]);
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl Subject<'_> {
             MergeError::Output(error) => output(error),
             MergeError::BaseChanged { .. } => changed(self.base).caused_by(error),
             MergeError::Transposition(_) => Failure::no(error),
-            MergeError::Invalid(error) => Failure::unknown("these options do not make an adapter").caused_by(error),
+            MergeError::Invalid(error) => {
+                Failure::unknown("these options do not make an adapter").caused_by(error)
+            }
             other => Failure::unknown(&other).caused_by(other),
         }
     }
@@ -124,6 +126,9 @@ impl Subject<'_> {
                     .caused_by(error)
                     .hint("fetch the file again: an interrupted download is the usual cause")
             }
+            E::Blob { .. } => Failure::no(format!("{} is not what the Hugging Face cache says it is", self.base))
+                .caused_by(error)
+                .hint("the file was changed in the cache: delete the blob and fetch the model again"),
             E::Module(ModuleError::Quantised { .. }) => Failure::no(format!("{} is quantised", self.base))
                 .caused_by(error)
                 .hint("an adapter is merged into the model that was quantised, and the result is quantised again"),

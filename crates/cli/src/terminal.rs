@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::escape;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -30,8 +31,8 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
 /// Prints a value as indented JSON and a newline.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<Exit, Failure> {
     print(|out| {
-        serde_json::to_writer_pretty(&mut *out, value)?;
-        writeln!(out)
+        let text = serde_json::to_string_pretty(value)?;
+        writeln!(out, "{}", escape::json(&text))
     })
 }
 
