@@ -157,7 +157,8 @@ CORRECTIONS = (
         corrections((LARGEST_MOVE - 1, 1), (1, -1), (0, -1)),
         f"+{LARGEST_MOVE - 2},-{LARGEST_MOVE - 1},-{LARGEST_MOVE - 1}")),
     ("corrections_and_others", "with module ranks, signs and a text", corrected(
-        corrections((2, 1)), "+1", modules=2, before=((3, bytes((2, 1))), (6, b"\x01")), after=((128, text((1, "a"))),))),
+        corrections((2, 1)), "+1", modules=2, before=((3, bytes((2, 1))), (6, b"\x01")),
+        after=((128, text((1, "a"))),))),
 )
 
 KINDS = (

@@ -69,3 +69,26 @@ def decode_all(dtype, data):
     """The values of packed little-endian bit patterns."""
     size = FORMATS[dtype][0]
     return [decode(dtype, int.from_bytes(data[i:i + size], "little")) for i in range(0, len(data), size)]
+
+
+def f32(x):
+    """The binary32 nearest to x; an overflow is an `OverflowError`."""
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def fma32(x, y, z):
+    """x·y + z for binary32 values, with one rounding."""
+    product = x * y  # exact: 48 bits
+    total = product + z
+    rest = total - product
+    error = (product - (total - rest)) + (z - rest)  # total + error is the exact sum
+    if error and not bits64(total) & 1:
+        # Of the two neighbours of the exact sum the odd one: then the rounding to 24 bits sees which side it is on.
+        total = math.nextafter(total, math.copysign(math.inf, error))
+    return f32(total)
+
+
+def nearest(dtype, x):
+    """The value of the dtype that is nearest to x, ties to even; None if it is not finite."""
+    bits = encode(dtype, x)
+    return None if bits is None else decode(dtype, bits)
