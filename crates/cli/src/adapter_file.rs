@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
 use tlora_format::{Adapter, ReadError};
 
 use crate::explain::not_an_adapter;
 use crate::failure::Failure;
+use crate::input;
 
 /// Reads an adapter, and no more bytes than one can have.
 pub(crate) fn read(path: &Path) -> Result<Adapter, Failure> {
     let failed =
         |error| Failure::unknown(format!("{} cannot be read", path.display())).caused_by(error);
-    let file = File::open(path).map_err(failed)?;
+    let file = input::open(path).map_err(failed)?;
     match Adapter::read_from(file) {
         Ok(adapter) => Ok(adapter),
         Err(ReadError::Parse(error)) => Err(not_an_adapter(path, error)),

@@ -11,6 +11,7 @@ mod escape;
 mod exit;
 mod explain;
 mod failure;
+mod input;
 mod progress;
 mod table;
 mod terminal;

@@ -19,7 +19,11 @@ use crate::escape::Untrusted;
 use crate::exit::Exit;
 use crate::explain::{Subject, output};
 use crate::failure::Failure;
+use crate::input;
 use crate::terminal::note;
+
+/// The most bytes of a file that an option names: a million modules of 60 letters.
+const MAX_FILE: u64 = 1 << 26;
 
 pub(crate) fn run(options: &InitOptions) -> Result<Exit, Failure> {
     let recipe = recipe(options)?;
@@ -114,7 +118,10 @@ fn targets(options: &TargetOptions) -> Result<Option<TargetModules>, Failure> {
     let Some(path) = &options.modules_file else {
         return Ok(options.targets.clone().map(TargetModules::Suffixes));
     };
-    let text = fs_err::read_to_string(path).map_err(unreadable)?;
+    let bytes = input::read(path, MAX_FILE).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Failure::unknown(format!("{} is not UTF-8", path.display())).caused_by(error)
+    })?;
     let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(Some(TargetModules::Modules(
         names.map(str::to_owned).collect(),
@@ -133,7 +140,7 @@ fn values(options: &ValueOptions) -> Result<Option<Vec<f64>>, Failure> {
     let Some(path) = &options.v_file else {
         return Ok(options.v.clone());
     };
-    let bytes = fs_err::read(path).map_err(unreadable)?;
+    let bytes = input::read(path, MAX_FILE).map_err(unreadable)?;
     let file = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::unknown(format!(
             "{} is not a JSON list of numbers, or a list of such lists",
