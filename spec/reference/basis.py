@@ -5,6 +5,7 @@ A matrix is a list of rows; a set of columns (X, Q, Z, V) is a list of columns.
 
 import struct
 from dataclasses import dataclass
+from itertools import count
 from math import isfinite, sqrt
 
 from blake3 import blake3, derive_key
@@ -33,13 +34,19 @@ class Basis:
     def effective_rank(self):
         return sum(sigma > 0.0 for sigma in self.sigma)
 
+    def shape(self):
+        return len(self.sigma), len(self.v[0])
+
     def record(self):
         """sigma and V as §6.7 arranges them."""
-        columns = b"".join(struct.pack(f"<{len(column)}d", *column) for column in self.v)
-        return struct.pack(f"<{len(self.sigma)}d", *self.sigma) + columns
+        return packed_columns([self.sigma, *self.v])
 
     def fingerprint(self):
         return blake3(self.record()).hex()
+
+
+def packed_columns(columns):
+    return b"".join(struct.pack(f"<{len(column)}d", *column) for column in columns)
 
 
 # §6.1 Arithmetic
@@ -93,19 +100,33 @@ def weight_matrix(dtype, m, n, data):
 
 def run_pass(weights, columns):
     """Z = Wᵀ rnd(W X)."""
-    n = len(weights[0])
-    y = [[dot_weights(row, x) for x in columns] for row in weights]
-    if not all(isfinite(value) for row in y for value in row):
+    return right(weights, left(weights, columns))
+
+
+def products(weights, columns):
+    """W X."""
+    return [[dot_weights(row, x) for row in weights] for x in columns]
+
+
+def left(weights, columns):
+    """rnd(W X)."""
+    y = products(weights, columns)
+    if not all(isfinite(value) for column in y for value in column):
         raise NoBasis("non-finite")
-    y = [[rnd(value) for value in row] for row in y]
+    return [[rnd(value) for value in column] for column in y]
+
+
+def right(weights, columns):
+    """Wᵀ Y, summed by blocks of rows."""
+    n = len(weights[0])
     z = [[0.0] * n for _ in columns]
     for start in range(0, len(weights), ROW_BLOCK):
-        for c in range(len(columns)):
+        for c, y in enumerate(columns):
             p = [0.0] * n
             for i in range(start, min(start + ROW_BLOCK, len(weights))):
                 for j in range(n):
                     for term in weights[i][j]:
-                        p[j] += term * y[i][c]
+                        p[j] += term * y[i]
             for j in range(n):
                 z[c][j] += p[j]
     return z
@@ -123,10 +144,11 @@ def splitmix(z):
 
 def start_columns(n):
     """All start columns, in order, each to be taken once."""
-    c = 0
-    while True:
-        yield [(splitmix(2**32 * c + j) >> 40) - 2.0**23 + 0.5 for j in range(n)]
-        c += 1
+    return (start_column(c, n) for c in count())
+
+
+def start_column(c, n):
+    return [(splitmix(2**32 * c + j) >> 40) - 2.0**23 + 0.5 for j in range(n)]
 
 
 # §6.4 Orthonormalise
@@ -135,6 +157,14 @@ def start_columns(n):
 def subtract(x, column, h):
     for j in range(len(x)):
         x[j] -= column[j] * h
+
+
+def column_set(columns):
+    return columns
+
+
+def rounded(columns):
+    return [[rnd(x) for x in column] for column in columns]
 
 
 def project(basis, x):
@@ -218,6 +248,11 @@ def basis(weights, r):
                 q, z = v[:e], a[:e]
                 t = [[theta[i] if i == j else 0.0 for j in range(e)] for i in range(e)]
     raise NoBasis("no-convergence")
+
+
+def gram(x, z):
+    """T_ij = dot(X_i, Z_j) for i ≤ j, mirrored."""
+    return extended([], x, z)
 
 
 def extended(t, q, z):
@@ -382,10 +417,14 @@ def ql_step(d, e, b, l, m, rotate):
 
 
 def basis_check(records):
-    """The 8 bytes of (name, Basis) pairs in module order."""
+    """The 8 bytes of (name, Basis or Rsvd) pairs in module order."""
     data = b""
     for name, module in records:
         name = name.encode("ascii")
-        data += struct.pack("<I", len(name)) + name
-        data += struct.pack("<II", len(module.sigma), len(module.v[0])) + module.record()
+        data += struct.pack("<I", len(name)) + name + struct.pack("<II", *module.shape()) + module.record()
+    return check_of(data)
+
+
+def check_of(data):
+    """The 8 bytes of all records, or of the content of a factors section."""
     return derive_key("tlora 2026-11 basis check v1", data)[:8]

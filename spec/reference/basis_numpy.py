@@ -4,6 +4,7 @@ Every sum is a loop of elementwise additions in the order of the spec. NumPy's o
 reassociate and are not used. A set of columns is an array with one column in each row.
 """
 
+from itertools import count
 from math import sqrt
 
 import numpy as np
@@ -88,13 +89,17 @@ class Weights:
                         sums[c] += term[j] * x[j, c]
             return lane_sums(sums)
 
-    def run_pass(self, columns):
-        """Wᵀ rnd(W X) as (k, n)."""
+    def left(self, columns):
+        """rnd(W X) as (k, m)."""
         y = self.products(columns)
         if not np.isfinite(y).all():
             raise NoBasis("non-finite")
+        return rnd(y)
+
+    def right(self, columns):
+        """Wᵀ Y as (k, n)."""
         padded = np.zeros((len(columns), self.blocks * ROW_BLOCK))
-        padded[:, :self.m] = rnd(y)
+        padded[:, :self.m] = columns
         padded = padded.reshape(len(columns), self.blocks, ROW_BLOCK)
         partial = np.zeros((len(columns), self.blocks, self.n))
         for row in range(ROW_BLOCK):
@@ -107,18 +112,43 @@ class Weights:
         return z
 
 
+def products(weights, columns):
+    return weights.products(columns)
+
+
+def left(weights, columns):
+    return weights.left(columns)
+
+
+def right(weights, columns):
+    return weights.right(columns)
+
+
+def run_pass(weights, columns):
+    return right(weights, left(weights, columns))
+
+
 def start_columns(n):
+    return (start_column(c, n) for c in count())
+
+
+def start_column(c, n):
     def scramble(z):
         z = z * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
         return z ^ z >> np.uint64(31)
 
-    c = 0
-    while True:
-        z = np.arange(n, dtype=np.uint64) + np.uint64(2**32 * c)
-        yield (scramble(z) >> np.uint64(40)).astype(np.float64) - 2.0**23 + 0.5
-        c += 1
+    z = np.arange(n, dtype=np.uint64) + np.uint64(2**32 * c)
+    return (scramble(z) >> np.uint64(40)).astype(np.float64) - 2.0**23 + 0.5
+
+
+def column_set(columns):
+    return np.array(columns)
+
+
+def rounded(columns):
+    return rnd(columns)
 
 
 def project(basis, x):
@@ -171,7 +201,7 @@ def basis(weights, r):
     x = orth(empty, np.array([next(start) for _ in range(k)]), start)
     q, z, t = empty, empty, np.zeros((0, 0))
     for p in range(1, MAX_PASSES + 1):
-        y = weights.run_pass(x)
+        y = run_pass(weights, x)
         q, z = np.concatenate((q, x)), np.concatenate((z, y))
         t = extended(t, q, z)
         x = orth(q, y, start)
@@ -185,6 +215,10 @@ def basis(weights, r):
             if full:
                 q, z, t = v[:e], a[:e], np.diag(theta[:e])
     raise NoBasis("no-convergence")
+
+
+def gram(x, z):
+    return extended(np.zeros((0, 0)), x, z)
 
 
 def extended(t, q, z):
@@ -222,11 +256,14 @@ def result(theta, v, n, r, passes):
             columns.append([0.0] * n)
             continue
         sigma.append(sqrt(theta[c]))
-        unit = v[c] / norm(v[c])
-        column = rnd(unit)
-        positive = column[np.argmax(np.abs(column))] > 0.0
-        columns.append((column if positive else rnd(-unit)).tolist())
+        columns.append(unit_column(v[c]).tolist())
     return Basis(sigma, columns, passes)
+
+
+def unit_column(v):
+    unit = v / norm(v)
+    column = rnd(unit)
+    return column if column[np.argmax(np.abs(column))] > 0.0 else rnd(-unit)
 
 
 def eigh(a):

@@ -1,5 +1,6 @@
 """M, and the merged weight (spec §8)."""
 
+from dataclasses import dataclass
 from math import sqrt
 
 from basis import dot_weights
@@ -24,6 +25,13 @@ def core(r_matrix, sigma, side, scale, negated=()):
     return m
 
 
+def factored_core(r_matrix, scale, negated=()):
+    """M (r x r) of a factored basis."""
+    columns = range(len(r_matrix))
+    signs = [[-1.0 if (j in negated) != (k in negated) else 1.0 for k in columns] for j in columns]
+    return [[signs[j][k] * (scale * r_matrix[j][k]) for k in columns] for j in columns]
+
+
 def sided(value, sigma_j, sigma_k, side):
     if side == "left":
         return value
@@ -32,17 +40,46 @@ def sided(value, sigma_j, sigma_k, side):
     return value / sigma_j * sigma_k
 
 
+@dataclass
+class Exact:
+    """An adapter on an exact basis: V (a list of columns) and M."""
+
+    v: list
+    core: list
+
+    def left(self, _, row):
+        return [dot_weights(row, column) for column in self.v]
+
+    def right(self):
+        return self.v
+
+
+@dataclass
+class Factored:
+    """An adapter on the factors B and A (lists of rows), with M."""
+
+    b: list
+    a: list
+    core: list
+
+    def left(self, i, _):
+        return self.b[i]
+
+    def right(self):
+        return self.a
+
+
 def merge(weight_rows, weight_bytes, dtype, out, adapters):
-    """The merged bytes in dtype `out`. `adapters` are (V, M) pairs, applied in this order."""
+    """The merged bytes in dtype `out`, for adapters in this order."""
     values = decode_all(dtype, weight_bytes)
     n = len(weight_rows[0])
     merged = bytearray()
     for i, row in enumerate(weight_rows):
-        ts = [row_factors(row, v, m) for v, m in adapters]
+        ts = [row_factors(adapter, i, row) for adapter in adapters]
         for j in range(n):
             w = values[i * n + j]
-            for (v, _), t in zip(adapters, ts):
-                for t_k, column in zip(t, v):
+            for adapter, t in zip(adapters, ts):
+                for t_k, column in zip(t, adapter.right()):
                     w += t_k * column[j]
             bits = encode(out, w)
             if bits is None:
@@ -51,11 +88,11 @@ def merge(weight_rows, weight_bytes, dtype, out, adapters):
     return bytes(merged)
 
 
-def row_factors(row, v, m):
-    """t_k = Σ_j y_j M_jk with y = V^T times the row."""
-    y = [dot_weights(row, column) for column in v]
-    t = [0.0] * len(v)
-    for k in range(len(v)):
+def row_factors(adapter, i, row):
+    """t_k = Σ_j y_j M_jk, with y of row i of the weight."""
+    y = adapter.left(i, row)
+    t = [0.0] * len(y)
+    for k in range(len(y)):
         for j, y_j in enumerate(y):
-            t[k] += y_j * m[j][k]
+            t[k] += y_j * adapter.core[j][k]
     return t
