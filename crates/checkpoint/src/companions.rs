@@ -88,6 +88,12 @@ pub fn companion_files(checkpoint: &Checkpoint) -> Result<Companions, Checkpoint
     })
 }
 
+/// Whether a file of that name is a program, or of a format that can contain one.
+#[must_use]
+pub fn can_be_code(name: &str) -> bool {
+    reason(name) == Some(LeftOut::Code)
+}
+
 /// Why a file of that name stays behind, if it does.
 pub(crate) fn reason(name: &str) -> Option<LeftOut> {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);

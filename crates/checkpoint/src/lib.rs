@@ -37,7 +37,7 @@ pub mod tmd1;
 
 pub use base_location::{Base, BaseLocation, BaseLocationError};
 pub use checkpoint::{Checkpoint, Shard, TensorInfo};
-pub use companions::{Companion, Companions, LeftOut, companion_files};
+pub use companions::{Companion, Companions, LeftOut, can_be_code, companion_files};
 pub use config::{Config, read_json_object};
 pub use dtype::Dtype;
 pub use error::{CheckpointError, HeaderError, IndexError, ModuleError};

@@ -1,10 +1,12 @@
 //! Merging adapters into a base checkpoint, and measuring and making adapters.
 //!
 //! - [`merge()`] writes a merged checkpoint, streaming, whole or not at all (spec §10).
+//! - [`compare()`] says whether a checkpoint is base + adapters, bit for bit.
 //! - [`measure()`] says how large an update is and how much of it survives rounding, without writing anything.
 //! - [`create()`] makes an adapter for a base.
 #![forbid(unsafe_code)]
 
+mod compare;
 mod config;
 mod create;
 mod error;
@@ -16,6 +18,7 @@ mod record;
 mod rows;
 mod strength;
 
+pub use compare::{Agreement, Compared, FileDifference, FileFault, How, TensorFault, compare};
 pub use create::{Created, Groups, Recipe, create};
 pub use error::MergeError;
 pub use measure::{Measured, OUTPUT_DTYPES, measure};

@@ -20,8 +20,8 @@ use crate::layout::Layout;
 use crate::record::MergeRecord;
 use crate::strength::{Strength, Strengths};
 
-const INDEX: &str = "model.safetensors.index.json";
-const CONFIG: &str = "config.json";
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+pub(crate) const CONFIG: &str = "config.json";
 /// The name of the merge record.
 pub const RECORD: &str = "tlora-merge.json";
 /// More than the small files of any model take: configuration, tokenizer, index, record.
@@ -87,7 +87,7 @@ pub fn merge(
     ensure_same_base(checkpoint, adapters, &prepared, base, run)?;
 
     let digest = layout.digest(checkpoint, |tensor| written[&tensor.name].merged);
-    let strengths = Strengths::sum(in_module_order(&prepared, &written));
+    let strengths = sum_strengths(&prepared, |name| written[name].strength);
     let dtype = options.dtype.map(|dtype| tensor_dtype(dtype).name());
     let record = MergeRecord::new(&base, adapters, dtype, &digest, &strengths);
     let companions = write_small_files(checkpoint, &layout, options.dtype, &record, &directory)?;
@@ -127,7 +127,7 @@ fn write_shards(
     jobs::run(checkpoint, prepared, jobs, run)
 }
 
-type Updates<'a> = Vec<(SigmaSide, &'a AdaptedModule)>;
+pub(crate) type Updates<'a> = Vec<(SigmaSide, &'a AdaptedModule)>;
 
 /// The modules of all adapters that are the same tensor, in the order of the adapters.
 pub(crate) fn updates_by_tensor<'a>(
@@ -151,7 +151,7 @@ pub(crate) fn updates_by_tensor<'a>(
 }
 
 /// The base that was merged is the base that the adapters want, and the one whose bases were computed.
-fn ensure_same_base(
+pub(crate) fn ensure_same_base(
     checkpoint: &Checkpoint,
     adapters: &[Adapter],
     prepared: &Prepared,
@@ -176,23 +176,20 @@ fn ensure_same_base(
     }
 }
 
-/// The strength of each adapted tensor once, in the module order of the first adapter that has it.
-fn in_module_order<'a>(
-    prepared: &'a Prepared,
-    written: &'a BTreeMap<String, Written>,
-) -> impl Iterator<Item = (&'a str, Strength)> {
+/// The strengths of all adapted tensors, each once, in the module order of the first adapter that has it.
+pub(crate) fn sum_strengths(
+    prepared: &Prepared,
+    strength: impl Fn(&str) -> Option<Strength>,
+) -> Strengths {
     let mut seen = BTreeSet::new();
-    let modules = prepared
-        .plans
-        .iter()
-        .flatten()
-        .filter(move |module| seen.insert(&module.weight.name));
-    modules.filter_map(|module| {
+    let modules = prepared.plans.iter().flatten();
+    let modules = modules.filter(|module| seen.insert(&module.weight.name));
+    Strengths::sum(modules.filter_map(|module| {
         Some((
             module.weight.name.as_str(),
-            written[&module.weight.tensor.name].strength?,
+            strength(&module.weight.tensor.name)?,
         ))
-    })
+    }))
 }
 
 fn write_small_files(
@@ -203,12 +200,7 @@ fn write_small_files(
     directory: &OutputDirectory,
 ) -> Result<Companions, MergeError> {
     let companions = companion_files(checkpoint)?;
-    let changed = dtype.filter(|_| {
-        checkpoint
-            .tensors()
-            .values()
-            .any(|tensor| layout.dtype(tensor) != tensor.dtype)
-    });
+    let changed = changed_dtype(checkpoint, layout, dtype);
     for file in &companions.copied {
         match changed {
             Some(dtype) if file.name == CONFIG => {
@@ -223,4 +215,18 @@ fn write_small_files(
     }
     directory.write_file(RECORD, &record.to_bytes()?)?;
     Ok(companions)
+}
+
+/// The type that was asked for, if some tensor had another.
+pub(crate) fn changed_dtype(
+    checkpoint: &Checkpoint,
+    layout: &Layout,
+    dtype: Option<WeightDtype>,
+) -> Option<WeightDtype> {
+    dtype.filter(|_| {
+        checkpoint
+            .tensors()
+            .values()
+            .any(|tensor| layout.dtype(tensor) != tensor.dtype)
+    })
 }
