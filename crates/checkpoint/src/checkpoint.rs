@@ -9,8 +9,8 @@ use fs_err::File;
 
 use crate::config::Config;
 use crate::error::{CheckpointError, HeaderError};
-use crate::header::{LENGTH_BYTES, header_length, parse_header};
-use crate::index::Index;
+use crate::header::{LENGTH_BYTES, MAX_READ, header_length, parse_header};
+use crate::index::{self, Index};
 use crate::{Dtype, positioned, source};
 
 /// The file of an unsharded checkpoint.
@@ -69,7 +69,7 @@ impl Checkpoint {
         if !fs_err::metadata(&dir)?.is_dir() {
             return Err(CheckpointError::NotADirectory(dir));
         }
-        let index = source::read_json_file(&dir, INDEX)?;
+        let index = source::read_json_file(&dir, INDEX, index::MAX_BYTES)?;
         let has_index = index.is_some();
         let (shards, tensors) = match index {
             Some(json) => open_indexed(&dir, &json)?,
@@ -263,8 +263,7 @@ fn open_shard(
 ) -> Result<(Shard, Vec<TensorInfo>), CheckpointError> {
     let file = source::open(dir, name)?;
     let stamp = Stamp::of(&file)?;
-    let header = read_header(&file, stamp.len)?;
-    let tensors = header
+    let tensors = read_header(&file, stamp.len)?
         .and_then(|header| parse_header(&header, stamp.len, number))
         .map_err(|fault| CheckpointError::Header {
             file: file.path().to_owned(),
@@ -280,7 +279,7 @@ fn open_shard(
     ))
 }
 
-fn read_header(mut file: &File, len: u64) -> io::Result<Result<Vec<u8>, HeaderError>> {
+fn read_header(mut file: &File, len: u64) -> Result<Result<Vec<u8>, HeaderError>, CheckpointError> {
     let mut first = [0; 8];
     if len < LENGTH_BYTES {
         return Ok(Err(HeaderError::NoLength(len)));
@@ -290,6 +289,13 @@ fn read_header(mut file: &File, len: u64) -> io::Result<Result<Vec<u8>, HeaderEr
         Ok(length) => length,
         Err(fault) => return Ok(Err(fault)),
     };
+    if length > MAX_READ {
+        return Err(CheckpointError::TooLarge {
+            file: file.path().to_owned(),
+            found: length,
+            limit: MAX_READ,
+        });
+    }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header)?;
     Ok(Ok(header))

@@ -9,6 +9,9 @@ use crate::source;
 
 const FILE: &str = "config.json";
 
+/// The most bytes of such a file. Public models have some kB.
+const MAX_BYTES: u64 = 4_000_000;
+
 /// The model configuration as transformers writes it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
@@ -61,7 +64,7 @@ pub fn read_json_object(
     dir: &Path,
     name: &str,
 ) -> Result<Option<Map<String, Value>>, CheckpointError> {
-    let Some(bytes) = source::read_json_file(dir, name)? else {
+    let Some(bytes) = source::read_json_file(dir, name, MAX_BYTES)? else {
         return Ok(None);
     };
     serde_json::from_slice(&bytes)

@@ -52,8 +52,8 @@ pub enum CheckpointError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A JSON file is larger than any that a checkpoint needs.
-    #[error("{} has {found} bytes; at most {limit} are read", file.display())]
+    /// A JSON file, or the JSON header of a safetensors file, is larger than any that a checkpoint needs.
+    #[error("the JSON of {} has {found} bytes; at most {limit} are read", file.display())]
     TooLarge {
         /// The file.
         file: PathBuf,

@@ -1,7 +1,7 @@
 //! The header of a safetensors file, read strictly (spec §9, C1-C8).
 //!
-//! The JSON is read entry by entry into values of bounded size, so that a hostile header of 100 MB costs little more
-//! memory than its own bytes, and so that a repeated key is seen: a map type would keep the last one silently.
+//! The JSON is read entry by entry into values of bounded size, so that a hostile header costs some times its own bytes
+//! of memory and no more, and so that a repeated key is seen: a map type would keep the last one silently.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,8 +12,11 @@ use crate::checkpoint::TensorInfo;
 use crate::error::HeaderError;
 use crate::{Dtype, loose::Loose};
 
-/// The longest header that is read (C1).
+/// The longest header that is valid (C1).
 pub(crate) const MAX_HEADER: u64 = 100_000_000;
+/// The longest header that this program reads. A tensor of 50 bytes there takes some 500 of memory, so that what C1 allows
+/// would be a gigabyte; the single files of public models have headers of some 100 kB.
+pub(crate) const MAX_READ: u64 = 20_000_000;
 /// Bytes of the header length.
 pub(crate) const LENGTH_BYTES: u64 = 8;
 

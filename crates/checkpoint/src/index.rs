@@ -8,6 +8,11 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use crate::checkpoint::TensorInfo;
 use crate::error::IndexError;
 
+/// The most bytes of an index; the largest public models, of a trillion parameters, have some 20 MB.
+pub(crate) const MAX_BYTES: u64 = 50_000_000;
+/// The most tensors of an index, which bounds the memory for them; those models have some 140,000.
+const MAX_TENSORS: usize = 1 << 19;
+
 /// Which shard has which tensor.
 pub(crate) struct Index {
     weight_map: BTreeMap<String, String>,
@@ -101,6 +106,11 @@ impl<'de> Visitor<'de> for UniqueMapVisitor {
             if pairs.contains_key(&tensor) {
                 return Err(A::Error::custom(format_args!(
                     "tensor {tensor:?} occurs twice"
+                )));
+            }
+            if pairs.len() == MAX_TENSORS {
+                return Err(A::Error::custom(format_args!(
+                    "more than {MAX_TENSORS} tensors"
                 )));
             }
             pairs.insert(tensor, shard);

@@ -7,9 +7,6 @@ use fs_err::File;
 
 use crate::error::CheckpointError;
 
-/// The most bytes that are read of a JSON file; the largest index of a public model has some MB.
-const MAX_JSON: u64 = 100_000_000;
-
 /// Opens the file `name` of the directory, if it is a regular file that lies in the checkpoint.
 pub(crate) fn open(dir: &Path, name: &str) -> Result<File, CheckpointError> {
     let path = resolve(dir, name)?;
@@ -45,8 +42,13 @@ fn is_cache_blob(path: &Path) -> bool {
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"models--"))
 }
 
-/// The bytes of a JSON file of the directory, if the file exists.
-pub(crate) fn read_json_file(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+/// The bytes of a JSON file of the directory, if the file exists. What is made of them takes up to sixty times as much
+/// memory, so `limit` is what the largest public model needs, several times over.
+pub(crate) fn read_json_file(
+    dir: &Path,
+    name: &str,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, CheckpointError> {
     let file = match open(dir, name) {
         Ok(file) => file,
         Err(CheckpointError::Io(error))
@@ -57,15 +59,15 @@ pub(crate) fn read_json_file(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, 
         Err(error) => return Err(error),
     };
     let found = file.metadata()?.len();
-    if found > MAX_JSON {
+    if found > limit {
         return Err(CheckpointError::TooLarge {
             file: dir.join(name),
             found,
-            limit: MAX_JSON,
+            limit,
         });
     }
     let mut bytes = Vec::new();
-    file.take(MAX_JSON).read_to_end(&mut bytes)?;
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
