@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// Shows a name, a path or free text with every character escaped that could move the cursor, hide text or reverse
-/// its direction, so that a hostile file cannot forge what `tlora` says.
+/// its direction, so that a hostile file cannot forge what `tlora` says. What a CI would take for a command to itself is
+/// escaped too: a text that begins with `::` (GitHub, whatever space is before it), and `##[`, `##vso[` anywhere (Azure).
 pub(crate) struct Untrusted<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Untrusted<T> {
@@ -21,8 +22,33 @@ impl Escaped {
         let mut escaped = Self(String::new());
         // Writing to a String cannot fail; a Display that fails by itself shows what it wrote so far.
         let _incomplete = fmt::Write::write_fmt(&mut escaped, format_args!("{value}"));
-        escaped.0
+        if escaped.0.trim_start().starts_with("::") {
+            escaped.0 = escaped.0.replacen(':', r"\u{3a}", 1);
+        }
+        replace_prefixes(&escaped.0, r"\u{23}")
     }
+}
+
+/// Replaces the first `#` of the prefixes of CI commands, such as `##vso[`.
+fn replace_prefixes(text: &str, hash: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("##") {
+        let (before, found) = rest.split_at(at);
+        let word = found.trim_start_matches('#');
+        let is_prefix = word
+            .trim_start_matches(|letter: char| letter.is_ascii_alphanumeric())
+            .starts_with('[');
+        let (hashes, after) = found.split_at(found.len() - word.len());
+        replaced.push_str(before);
+        replaced.push_str(&if is_prefix {
+            hashes.replace('#', hash)
+        } else {
+            hashes.to_owned()
+        });
+        rest = after;
+    }
+    replaced + rest
 }
 
 impl fmt::Write for Escaped {
@@ -51,7 +77,7 @@ pub(crate) fn json(text: &str) -> String {
             }
         }
     }
-    escaped
+    replace_prefixes(&escaped, r"\u0023")
 }
 
 /// Whether a character shows as itself: no control, no invisible or direction-changing formatting character.
@@ -80,6 +106,18 @@ mod tests {
             Untrusted("Qwen2.5 für Mathe, 数学").to_string(),
             "Qwen2.5 für Mathe, 数学"
         );
+    }
+
+    #[test]
+    fn escapes_what_a_ci_takes_for_a_command() {
+        let shown = |text| Untrusted(text).to_string();
+        assert_eq!(shown("::error::a"), r"\u{3a}:error::a");
+        assert_eq!(shown("  ::stop-commands::x"), r"  \u{3a}:stop-commands::x");
+        assert_eq!(shown("std::io, a::b"), "std::io, a::b");
+        assert_eq!(shown("x ##vso[task]"), r"x \u{23}\u{23}vso[task]");
+        assert_eq!(shown("###[group]a"), r"\u{23}\u{23}\u{23}[group]a");
+        assert_eq!(shown("## A heading #1 ##"), "## A heading #1 ##");
+        assert_eq!(json("[\"##[x]\"]"), r#"["\u0023\u0023[x]"]"#);
     }
 
     #[test]
