@@ -95,9 +95,9 @@ CASES = (
     tiny("rounded_subnormal_steps", (3, 1), (1, 1)),
     tiny("rounded_smallest_down", (4, -1)),
     tiny("rounded_smallest_down_twice", (4, -1), (0, -1)),
-    # The weight 65504: B and A are 256 in f16, 8,192 steps below the infinity.
-    one("rounded_up_to_the_largest", 65504.0, content=corrections((1, 1), *[(0, 1)] * 8190)),
-    one("rounded_up_to_the_infinity", 65504.0, content=corrections((1, 1), *[(0, 1)] * 8191)),
+    # The weight 65504: B and A are 255.875 in f16, 8,193 steps below the infinity.
+    one("rounded_up_to_the_largest", 65504.0, content=corrections((1, 1), *[(0, 1)] * 8191)),
+    one("rounded_up_to_the_infinity", 65504.0, content=corrections((1, 1), *[(0, 1)] * 8192)),
 )
 
 
