@@ -34,6 +34,60 @@ pub enum BasisError {
         /// Bytes given.
         found: usize,
     },
+    /// A factor, or a basis to make one of, has another size than its weight (spec §6.8).
+    #[error("the factor {factor} needs {rows} × {columns} values, found {found}")]
+    FactorSize {
+        /// `B`, `A` or `V`.
+        factor: &'static str,
+        /// Rows of the factor.
+        rows: usize,
+        /// Columns of the factor.
+        columns: usize,
+        /// Its values.
+        found: usize,
+    },
+    /// An update is for weights of another width.
+    #[error("the update is for {found} columns, the weight has {wanted}")]
+    UpdateColumns {
+        /// Columns of the weight.
+        wanted: usize,
+        /// Columns of the update.
+        found: usize,
+    },
+    /// An update's factor B ends before the rows to be merged.
+    #[error("{wanted} rows are to be merged from row {first}, but the factor B has {found} rows")]
+    UpdateRows {
+        /// Number of the first row.
+        first: usize,
+        /// How many rows.
+        wanted: usize,
+        /// Rows of B.
+        found: usize,
+    },
+    /// A rounded factor has a value that is not finite (spec §6.10).
+    #[error(
+        "row {row}, column {column} of the factor {factor} is too large for the type that the basis is rounded to"
+    )]
+    RoundingOverflow {
+        /// `B` or `A`.
+        factor: &'static str,
+        /// Row of the factor.
+        row: usize,
+        /// Column of the factor.
+        column: usize,
+    },
+    /// A correction does not fit the factors that it is for (spec §6.10).
+    #[error(
+        "entry {entry} of the {entries} in B and A cannot be corrected by {steps} steps; expected one that exists, and to stay between zero and infinity"
+    )]
+    Correction {
+        /// Number of the entry within the module.
+        entry: u64,
+        /// The steps.
+        steps: i64,
+        /// How many entries there are.
+        entries: u64,
+    },
     /// A merged weight is too large for the output type (spec §8).
     #[error("the merged weight at row {row}, column {column} is too large for the output type")]
     NotRepresentable {

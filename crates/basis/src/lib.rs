@@ -8,21 +8,34 @@ mod check;
 mod columns;
 mod delta;
 mod eigh;
+mod elementary;
 mod error;
 mod exact;
+mod factors;
+mod half_dtype;
 mod kernels;
+mod merge_rows;
+mod mersenne;
 mod orthonormal;
 mod pass;
+mod products;
 mod projection;
+mod rounded;
 mod simd;
+mod torch;
+mod update;
 mod weight;
 
 pub use check::{basis_check, self_test};
-pub use delta::{
-    MergeStatistics, Update, core_matrix, delta_norm, merge_rows, merge_rows_on, r_norm,
-};
+pub use delta::{core_matrix, delta_norm, factored_core, r_norm};
 pub use error::BasisError;
 pub use exact::{Basis, ExactBasis, MAX_RANK, NearTie, exact_basis, exact_basis_on};
+pub use factors::Factors;
+pub use half_dtype::HalfDtype;
 pub use kernels::Isa;
+pub use merge_rows::{MergeStatistics, merge_rows, merge_rows_on};
 pub use projection::{combine, native_projections, standard_projections};
+pub use rounded::{Difference, RoundedFactors};
+pub use torch::{torch_projections, torch_seed};
+pub use update::Update;
 pub use weight::{Weight, WeightDtype};

@@ -272,7 +272,7 @@ fn a_result_beyond_the_output_type_is_an_error_that_names_the_weight() {
         }
     });
     let mut out = vec![0; 120];
-    let error = merge_rows(&matrix.weight(), &[], WeightDtype::F16, &mut out).unwrap_err();
+    let error = merge_rows(&matrix.weight(), 0, &[], WeightDtype::F16, &mut out).unwrap_err();
     assert_eq!(error, BasisError::NotRepresentable { row: 1, column: 17 });
 }
 
@@ -284,6 +284,6 @@ fn a_nan_in_a_merged_row_is_an_error_that_names_it() {
     });
     let update = Update::new(&basis(&good, 2).basis, vec![0.1; 4]);
     let mut out = vec![0; 4_000];
-    let error = merge_rows(&bad.weight(), &[update], WeightDtype::Bf16, &mut out).unwrap_err();
+    let error = merge_rows(&bad.weight(), 0, &[update], WeightDtype::Bf16, &mut out).unwrap_err();
     assert_eq!(error, BasisError::NonFinite { row: 80 });
 }

@@ -121,7 +121,7 @@ fn a_merge_does_not_depend_on_the_instruction_set() {
                     let merge = |isa| {
                         let mut out = vec![0; rows * columns * output.size()];
                         let statistics =
-                            merge_rows_on(isa, &matrix.weight(), &updates, output, &mut out)
+                            merge_rows_on(isa, &matrix.weight(), 0, &updates, output, &mut out)
                                 .unwrap();
                         (out, statistics)
                     };
@@ -156,7 +156,7 @@ fn rounding_to_nearest_even_agrees_on_every_instruction_set() {
         });
         let merge = |isa| {
             let mut out = vec![0; 40 * columns * output.size()];
-            merge_rows_on(isa, &matrix.weight(), &[], output, &mut out).unwrap();
+            merge_rows_on(isa, &matrix.weight(), 0, &[], output, &mut out).unwrap();
             out
         };
         let expected: Vec<u8> = matrix

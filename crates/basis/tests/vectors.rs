@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tlora_basis::{
     Basis, BasisError, Isa, Update, WeightDtype, combine, core_matrix, exact_basis_on,
-    merge_rows_on, native_projections, standard_projections,
+    merge_rows_on, native_projections, standard_projections, torch_projections, torch_seed,
 };
-use tlora_format::SigmaSide;
+use tlora_format::{Rounding, SeedRule, SigmaSide};
 
 /// A vector file: `key: value` lines, an empty line, bytes.
 struct Vector {
@@ -50,6 +50,14 @@ impl Vector {
 
     fn number(&self, key: &str) -> usize {
         self.text(key).parse().unwrap()
+    }
+
+    fn rounding(&self, key: &str) -> Rounding {
+        match self.text(key) {
+            "bf16" => Rounding::Bf16,
+            "f16" => Rounding::F16,
+            _ => Rounding::None,
+        }
     }
 
     fn doubles(&self, key: &str) -> Vec<f64> {
@@ -199,7 +207,17 @@ fn check_projection(vector: &Vector) {
             let seed = vector.text("seed").parse().unwrap();
             native_projections(seed, vector.text("module"), u, rank).collect()
         }
-        _ => standard_projections(vector.number("file_rank"), rank).collect(),
+        "torch" => {
+            let rule = match vector.text("seed_rule") {
+                "shared" => SeedRule::Shared,
+                _ => SeedRule::PerModule,
+            };
+            let seed = vector.text("seed").parse().unwrap();
+            let seed = torch_seed(seed, rule, vector.number("module_number"));
+            torch_projections(seed, u, rank, vector.rounding("projection_rounding")).collect()
+        }
+        "standard" => standard_projections(vector.number("file_rank"), rank).collect(),
+        other => panic!("unknown projections {other}"),
     };
     let r = combine(&vector.doubles("v"), p.iter().copied(), rank);
     let found: Vec<u8> = p.iter().chain(&r).flat_map(|x| x.to_le_bytes()).collect();
@@ -213,7 +231,7 @@ fn check_merge(vector: &Vector, isa: Isa) {
         .collect();
     let output = vector.dtype("out");
     let mut out = vec![0; matrix.rows * matrix.columns * output.size()];
-    let result = merge_rows_on(isa, &matrix.weight(), &updates, output, &mut out);
+    let result = merge_rows_on(isa, &matrix.weight(), 0, &updates, output, &mut out);
     if vector.text("expect") == "overflow" {
         assert!(
             matches!(result, Err(BasisError::NotRepresentable { .. })),

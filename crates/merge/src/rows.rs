@@ -108,6 +108,6 @@ fn merge_into(
     merged: &mut Vec<u8>,
 ) -> Result<MergeStatistics, MergeError> {
     merged.resize(base.len() / weight.dtype.size() * output.size(), 0);
-    merge_rows(&weight.rows(base)?, updates, output, merged)
+    merge_rows(&weight.rows(base)?, first_row, updates, output, merged)
         .map_err(|source| weight.fault(source, first_row).into())
 }

@@ -184,7 +184,7 @@ fn a_weight_of_several_chunks_is_merged_like_one_of_one() {
     )];
     let mut expected = vec![0; rows * columns * 4];
     let weight = Weight::new(WeightDtype::Bf16, rows, columns, &bytes).unwrap();
-    let sums = merge_rows(&weight, &updates, WeightDtype::F32, &mut expected).unwrap();
+    let sums = merge_rows(&weight, 0, &updates, WeightDtype::F32, &mut expected).unwrap();
     assert!(tensor(&Checkpoint::open(&out).unwrap(), "layers.0.q_proj.weight") == expected);
     let nominal = merged.strengths.total.nominal();
     assert!(
