@@ -3,11 +3,12 @@
 import struct
 from dataclasses import dataclass
 
-from adapter_file import V13
+from adapter_file import V13, corrections
 from basis import basis, weight_matrix
-from delta import Overflow, core, merge
-from floats import bits64
-from projection import mix, native
+from delta import Exact, Factored, Overflow, core, factored_core, merge, row_factors
+from exact_factors import factor_bytes, factors_hash, hexed, rounded_basis, rsvd_basis
+from floats import FORMATS, nearest
+from projection import mix, native, torch
 from vector import pack
 from weights import bf16_bits, counter_bits, packed
 
@@ -21,6 +22,11 @@ class Adapter:
     side: str = "left"
     scale: float = 1.0
     negated: tuple = ()
+    kind: str = "exact"
+    options: tuple = ()  # of rsvd
+    rounding: str = ""
+    corrections: bytes = b""
+    factors: tuple = ()  # explicit B and A
 
 
 def paper(rank=2, seed=42, factor=1.0 / 64, **changes):
@@ -31,6 +37,25 @@ def paper(rank=2, seed=42, factor=1.0 / 64, **changes):
 
 def single(value, **changes):
     return Adapter(1, [[value]], **changes)
+
+
+def rsvd(rank=2, options=(42, 10, 10), **changes):
+    """LoRA-XS, with R as the paper's adapter has it."""
+    return paper(rank, kind="rsvd", options=options, **changes)
+
+
+def peft(rank=2, target="bf16", content=b"", module_number=0, factor=1.0 / 64, **changes):
+    """PEFT: split, both roundings, torch's projections."""
+    r = mix([factor * v for v in V13], torch(42, "module", module_number, 13, rank, target), rank)
+    return Adapter(rank, r, side="split", kind="rounded", rounding=target, corrections=content, **changes)
+
+
+def explicit(m, n, rank=2, dtype="bf16", **changes):
+    """Factors that a counter makes."""
+    values = [nearest(dtype, x) for x in native("factors", 1, 1, 64)[0][0] + native("factors", 2, 1, 64)[0][5]]
+    b = [[values[(7 * i + k) % 128] for k in range(rank)] for i in range(m)]
+    a = [[values[(5 * j + 3 * k + 1) % 128] for j in range(n)] for k in range(rank)]
+    return paper(rank, kind="explicit", factors=(b, a), **changes)
 
 
 def flat(dtype, m=9, n=20, seed=21):
@@ -107,31 +132,102 @@ CASES = (
 )
 
 
+TALL = flat("bf16", 30, 12)
+SQUARE = flat("f32", 12, 12)
+CORRECTED = corrections((3, 1), (10, -1), (0, -1), (25, 1))
+
+FACTORED = (
+    ("merge_rsvd_wide", BF16, "bf16", [rsvd()]),
+    ("merge_rsvd_square_f32", SQUARE, "f32", [rsvd()]),
+    ("merge_rsvd_tall", TALL, "f32", [rsvd(scale=0.5)]),
+    ("merge_rsvd_signs", BF16, "f32", [rsvd(negated=(1,))]),
+    ("merge_rsvd_signs_rank_3", TALL, "f32", [rsvd(rank=3, negated=(1, 2), scale=-2.0)]),
+    ("merge_rsvd_rank_1_of_2", ("bf16", 4, 20, counter_bits("bf16", "flat", 22, 1, 20) * 4), "f32", [rsvd()]),
+    ("merge_rsvd_zero_weight", ("bf16", 3, 20, [0] * 60), "bf16", [rsvd()]),
+    ("merge_rsvd_rows_130", flat("bf16", 130, 12), "bf16", [rsvd(options=(7, 2, 4))]),
+    ("merge_rounded", BF16, "bf16", [peft()]),
+    ("merge_rounded_f16", F16, "f16", [peft(target="f16")]),
+    ("merge_rounded_f32_to_bf16", F32, "f32", [peft()]),
+    ("merge_rounded_tall", TALL, "f32", [peft(module_number=5, scale=0.25)]),
+    ("merge_rounded_signs", BF16, "f32", [peft(negated=(1,))]),
+    ("merge_rounded_signs_rank_3", TALL, "f32", [peft(rank=3, negated=(2,))]),
+    ("merge_rounded_corrected", BF16, "f32", [peft(content=CORRECTED)]),
+    ("merge_rounded_corrected_signs", BF16, "bf16", [peft(content=CORRECTED, negated=(1,), scale=-0.5)]),
+    ("merge_rounded_rank_1_of_2", ("bf16", 4, 20, counter_bits("bf16", "flat", 22, 1, 20) * 4), "f32", [peft()]),
+    ("merge_rounded_overflow", BF16, "f16", [peft(scale=2.0**30)]),
+    ("merge_explicit", BF16, "bf16", [explicit(9, 20)]),
+    ("merge_explicit_f32", F32, "f32", [explicit(9, 20, dtype="f32", scale=-0.75)]),
+    ("merge_explicit_rank_above_sides", flat("bf16", 2, 3), "f32", [explicit(2, 3, rank=5)]),
+    ("merge_explicit_1x1", ONE, "bf16", [Adapter(1, [[2.0**-8]], kind="explicit", factors=([[1.0]], [[1.0]]))]),
+    ("merge_explicit_just_above_tie", ONE, "bf16", [
+        Adapter(1, [[2.0**-8 + 2.0**-40]], kind="explicit", factors=([[1.0]], [[1.0]]))]),
+    ("merge_explicit_overflow", one("bf16", 0x7F7F), "bf16", [
+        Adapter(1, [[1.0]], kind="explicit", factors=([[2.0**64]], [[2.0**63]]))]),
+    ("merge_exact_and_factored", BF16, "f32", [
+        paper(side="split"), rsvd(seed=43), peft(), explicit(9, 20)]),
+    ("merge_factored_and_exact", BF16, "f32", [explicit(9, 20), peft(), rsvd(seed=43), paper(side="split")]),
+    ("merge_two_rsvd", TALL, "bf16", [rsvd(rank=3), rsvd(options=(1, 4, 6), scale=0.5)]),
+    ("merge_two_explicit", flat("f16", 9, 20), "f16", [explicit(9, 20), explicit(9, 20, rank=3, dtype="f16")]),
+    ("merge_two_of_one_basis", BF16, "f32", [peft(), peft(module_number=1, content=CORRECTED)]),
+    ("merge_exact_and_rounded", BF16, "bf16", [paper(rank=3), peft(rank=1)]),
+)
+TRANSPOSED = (
+    ("merge_transposed", BF16, "bf16", [paper()]),
+    ("merge_transposed_factors", F16, "f32", [rsvd(negated=(1,)), explicit(9, 20)]),
+)
+
+
 def vectors():
     """Yields (file name, bytes)."""
-    for name, (dtype, m, n, bits), out, adapters in CASES:
-        data = packed(dtype, bits)
-        rows = weight_matrix(dtype, m, n, data)
-        headers = {"dtype": dtype, "m": m, "n": n, "out": out, "adapters": len(adapters)}
-        parts = []
-        for number, a in enumerate(adapters):
-            found = basis(rows, a.rank)
-            parts.append((found.v, core(a.r, found.sigma, a.side, a.scale, a.negated)))
-            headers |= adapter_headers(number, a, found)
-        try:
-            merged, expect = merge(rows, data, dtype, out, parts), "ok"
-        except Overflow:
-            merged, expect = b"", "overflow"
-        yield name, pack({"expect": expect, **headers}, data + merged)
+    for name, weight, out, adapters in (*CASES, *FACTORED):
+        yield merged_vector(name, *weight, out, adapters, False)
+    for name, weight, out, adapters in TRANSPOSED:
+        yield merged_vector(name, *weight, out, adapters, True)
 
 
-def adapter_headers(number, a, found):
-    r = ",".join(f"{bits64(value):016x}" for row in a.r for value in row)
-    return {
-        f"rank.{number}": a.rank,
-        f"side.{number}": a.side,
-        f"scale.{number}": f"{struct.unpack('<I', struct.pack('<f', a.scale))[0]:08x}",
-        f"negated.{number}": ",".join(map(str, a.negated)) or "none",
-        f"r.{number}": r,
-        f"fingerprint.{number}": found.fingerprint(),
-    }
+def merged_vector(name, dtype, m, n, bits, out, adapters, transposed):
+    data = packed(dtype, bits)
+    rows = weight_matrix(dtype, m, n, data)
+    headers = {"dtype": dtype, "m": m, "n": n, "out": out} | ({"transposed": "yes"} if transposed else {})
+    headers["adapters"] = len(adapters)
+    parts, factors = [], b""
+    for number, a in enumerate(adapters):
+        part, lines = on_weight(a, rows, (dtype, m, n, data))
+        parts.append(part)
+        lines |= {"core": hexed(value for row in part.core for value in row), "t": hexed(row_factors(part, 0, rows[0]))}
+        headers |= {f"{key}.{number}": value for key, value in lines.items()}
+        factors += factor_bytes(a.factors)
+    try:
+        merged, expect = merge(rows, data, dtype, out, parts), "ok"
+    except Overflow:
+        merged, expect = b"", "overflow"
+    if transposed:
+        data, merged = stored(data, m, n, dtype), stored(merged, m, n, out)
+    return name, pack({"expect": expect, **headers}, data + factors + merged)
+
+
+def on_weight(a, rows, weight):
+    """The adapter for `merge`, and its header lines."""
+    scale = struct.unpack("<I", struct.pack("<f", a.scale))[0]
+    lines = {"basis": a.kind, "rank": a.rank, "scale": f"{scale:08x}",
+             "negated": ",".join(map(str, a.negated)) or "none", "r": hexed(value for row in a.r for value in row)}
+    if a.kind == "exact":
+        found = basis(rows, a.rank)
+        part = Exact(found.v, core(a.r, found.sigma, a.side, a.scale, a.negated))
+        return part, lines | {"side": a.side, "fingerprint": found.fingerprint()}
+    if a.kind == "rounded":
+        factors = rounded_basis(*weight, a.rank, a.rounding, a.corrections)
+        lines |= {"rounding": a.rounding, "corrections": a.corrections.hex() or "none"}
+    elif a.kind == "rsvd":
+        factors = rsvd_basis(*weight, a.rank, a.options).factors()
+        lines |= {"rsvd": " ".join(map(str, a.options))}
+    else:
+        factors = a.factors
+    part = Factored(*factors, factored_core(a.r, a.scale, a.negated))
+    return part, lines | {"factors": factors_hash(factors)}
+
+
+def stored(data, m, n, dtype):
+    """The transpose of packed values."""
+    size = FORMATS[dtype][0]
+    return b"".join(data[(i * n + j) * size:(i * n + j + 1) * size] for j in range(n) for i in range(m))

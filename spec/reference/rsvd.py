@@ -1,6 +1,7 @@
 """The rsvd basis of spec §6.9, step by step.
 
-`engine` is the module `basis`, for plain Python, or `basis_numpy`, for the same bits faster; `weights` are that module's.
+`engine` is the module `basis`, for plain Python, or `basis_numpy`, for the same bits faster; `weights` are in the form of that
+module.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What `torch.normal` draws on a CPU with AVX2 (spec §7), as a list of binary32 values.
 
-A binary32 number is a Python float. The sum, product, quotient and square root of two of them, rounded to binary64 and then to
-binary32, are those of binary32 itself (53 ≥ 2·24 + 2); only `fma32` needs more care.
+A binary32 number is a Python float. Sums, products and square roots, rounded to binary64 and then to binary32, are those
+of binary32 itself (53 ≥ 2·24 + 2); only `fma32` needs more care.
 """
 
 from itertools import islice
