@@ -1,25 +1,80 @@
 //! Proofs that a basis is the right one: its check value, and a test of the machine's arithmetic.
 
 use crate::exact::exact_basis_on;
-use crate::{Basis, BasisError, Isa, Weight, WeightDtype};
+use crate::{Basis, BasisError, Factors, Isa, Weight, WeightDtype};
 use std::hint::black_box;
 
 /// The basis check of an adapter: 8 bytes over the rebuilt bases of all its modules, in module order (spec §6.7).
 #[must_use]
 pub fn basis_check<'a>(modules: impl IntoIterator<Item = (&'a str, &'a Basis)>) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new_derive_key("tlora 2026-11 basis check v1");
+    let mut check = BasisCheck::new();
     for (name, basis) in modules {
-        hasher.update(&length(name.len()));
-        hasher.update(name.as_bytes());
-        hasher.update(&length(basis.rank));
-        hasher.update(&length(basis.columns));
-        for x in basis.sigma.iter().chain(&basis.v) {
-            hasher.update(&x.to_le_bytes());
+        check.exact(name, basis);
+    }
+    check.finish()
+}
+
+/// A basis check, module by module in module order (spec §6.7).
+#[derive(Debug, Clone)]
+pub struct BasisCheck(blake3::Hasher);
+
+impl BasisCheck {
+    /// Of no module yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(blake3::Hasher::new_derive_key(
+            "tlora 2026-11 basis check v1",
+        ))
+    }
+
+    /// The check of a basis kind explicit: of the content of the factors section.
+    #[must_use]
+    pub fn of_factors(content: &[u8]) -> [u8; 8] {
+        let mut check = Self::new();
+        check.0.update(content);
+        check.finish()
+    }
+
+    /// Adds the record of a module with an exact basis, rounded or not.
+    pub fn exact(&mut self, name: &str, basis: &Basis) {
+        self.begin(name, basis.rank, basis.columns);
+        self.values(basis.sigma.iter().chain(&basis.v));
+    }
+
+    /// Adds the record of a module with a basis of kind rsvd, whose B is U.
+    pub fn rsvd(&mut self, name: &str, factors: &Factors) {
+        self.begin(name, factors.rank, factors.rows);
+        for column in 0..factors.rank {
+            self.values(factors.b.iter().skip(column).step_by(factors.rank));
         }
     }
-    let mut check = [0; 8];
-    hasher.finalize_xof().fill(&mut check);
-    check
+
+    /// The check.
+    #[must_use]
+    pub fn finish(&self) -> [u8; 8] {
+        let mut check = [0; 8];
+        self.0.finalize_xof().fill(&mut check);
+        check
+    }
+
+    fn begin(&mut self, name: &str, rank: usize, length_of_columns: usize) {
+        self.0.update(&length(name.len()));
+        self.0.update(name.as_bytes());
+        self.0.update(&length(rank));
+        self.0.update(&length(length_of_columns));
+    }
+
+    fn values<'a>(&mut self, values: impl Iterator<Item = &'a f64>) {
+        for x in values {
+            self.0.update(&x.to_le_bytes());
+        }
+    }
+}
+
+impl Default for BasisCheck {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 #[expect(

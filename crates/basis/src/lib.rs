@@ -26,7 +26,7 @@ mod torch;
 mod update;
 mod weight;
 
-pub use check::{basis_check, self_test};
+pub use check::{BasisCheck, basis_check, self_test};
 pub use delta::{core_matrix, delta_norm, factored_core, r_norm};
 pub use error::BasisError;
 pub use exact::{Basis, ExactBasis, MAX_RANK, NearTie, exact_basis, exact_basis_on};
