@@ -7,6 +7,7 @@
 //!
 //! Checks:
 //! - [`Policy::read`] reads what a user wants of an adapter, [`Check`] has the checks and their ids.
+//! - [`verify()`] makes those that need no weights and gives a [`Report`]; [`Lock`] pins files.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -15,18 +16,25 @@ mod json;
 #[cfg(feature = "keyless")]
 mod keyless;
 mod keys;
+mod lock;
+pub mod oms;
 mod policy;
+mod report;
 mod signature;
 mod statement;
+mod verify;
 
 pub use check::{Check, Group, Outcome};
 pub use json::JsonError;
 #[cfg(feature = "keyless")]
 pub use keyless::{TrustedRoot, TrustedRootError};
 pub use keys::{KeyError, KeyType, PrivateKey, PublicKey};
+pub use lock::{Lock, LockError, Pinned};
 pub use policy::{
     ClaimPolicy, Date, Deny, Limits, Policy, PolicyBase, PolicyError, SeedRule, Signer,
     SignerIdentity,
 };
+pub use report::{Finding, Report, Verdict};
 pub use signature::{Bundle, BundleError, BundleLines, SignatureError, Verified, sign};
 pub use statement::{Statement, StatementError, Subject};
+pub use verify::{BundleFile, Evidence, canonical_seed, claim, verify};

@@ -18,6 +18,7 @@ use tlora_format::BaseDigest;
 pub use claims::ClaimPolicy;
 pub use date::Date;
 pub use error::PolicyError;
+pub(crate) use read::distinct;
 pub use signer::{Signer, SignerIdentity};
 
 use crate::Group;
