@@ -12,6 +12,8 @@ pub enum Stage {
     Merge,
     /// Measuring an update without writing anything.
     Measure,
+    /// Comparing the modules of an adapter with the checkpoint that it is made from.
+    Compare,
 }
 
 /// Receives the progress of a run, from any thread; `()` ignores it.
