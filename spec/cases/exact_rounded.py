@@ -51,7 +51,7 @@ CASES = (
     (given("rounded_zero", "bf16", 6, 20, 2, [0] * 120), "bf16", b""),
     (given("rounded_1x1_negative", "bf16", 1, 1, 1, bf16_bits((-3.0,))), "bf16", b""),
     (given("rounded_tie_of_2", "bf16", 8, 8, 2, tied(4, 4, 2, 1, 1, 0.5, 0.5, 0.25)), "bf16", b""),
-    # sizes of the singular values: the largest of f16 is 65504, its smallest normal number 2^-14, the smallest of all 2^-24
+    # sizes of the singular values: of f16 the largest is 65504, the smallest normal 2^-14, the smallest of all 2^-24
     singular("rounded_f16_largest", (65504.0, 2.0), "f16"),
     one("rounded_f16_just_below_overflow", 65520.0 - 2.0**-8),
     one("rounded_f16_overflow_tie", 65520.0),

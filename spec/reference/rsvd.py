@@ -1,7 +1,6 @@
 """The rsvd basis of spec §6.9, step by step.
 
-`engine` is the module `basis`, for plain Python, or `basis_numpy`, for the same bits faster; `weights` are in the form of that
-module.
+`engine` is the module `basis`, for plain Python, or `basis_numpy`, for the same bits faster; `weights` are in its form.
 """
 
 from dataclasses import dataclass
