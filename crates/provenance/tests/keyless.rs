@@ -5,6 +5,8 @@ use serde_json::Value;
 use tlora_provenance::{Bundle, BundleError, SignatureError, TrustedRoot};
 
 const ATTESTATION: &str = include_str!("fixtures/keyless/github-actions.sigstore.json");
+/// A log entry of the same log and another time.
+const OTHER_ENTRY: &str = include_str!("fixtures/keyless/other-log-entry.json");
 const IDENTITY: &str =
     "https://github.com/prefix-dev/sigstore-example/.github/workflows/action.yaml@refs/heads/main";
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
@@ -17,11 +19,22 @@ fn package() -> [u8; 32] {
     std::array::from_fn(|i| u8::from_str_radix(&PACKAGE[2 * i..2 * i + 2], 16).unwrap())
 }
 
-fn verify(bundle: &str, package: &[u8; 32], identity: &str, issuer: &str, root: &TrustedRoot) -> Result<(), SignatureError> {
+fn verify(
+    bundle: &str,
+    package: &[u8; 32],
+    identity: &str,
+    issuer: &str,
+    root: &TrustedRoot,
+) -> Result<(), SignatureError> {
     let bundle = Bundle::parse(bundle.as_bytes()).unwrap();
-    bundle.verify_with_identity(package, identity, issuer, root).map(|verified| {
-        assert_eq!(verified.statement().subjects[0].name, "signed-package-2.1.0-hb0f4dca_0.conda");
-    })
+    bundle
+        .verify_with_identity(package, identity, issuer, root)
+        .map(|verified| {
+            assert_eq!(
+                verified.statement().subjects[0].name,
+                "signed-package-2.1.0-hb0f4dca_0.conda"
+            );
+        })
 }
 
 fn root() -> TrustedRoot {
@@ -53,7 +66,14 @@ fn rejects_another_workflow_branch_or_a_longer_name() {
 
 #[test]
 fn rejects_another_issuer() {
-    let error = verify(ATTESTATION, &package(), IDENTITY, "https://accounts.google.com", &root()).unwrap_err();
+    let error = verify(
+        ATTESTATION,
+        &package(),
+        IDENTITY,
+        "https://accounts.google.com",
+        &root(),
+    )
+    .unwrap_err();
     assert!(matches!(error, SignatureError::Issuer { found: Some(found), .. } if found == ISSUER));
 }
 
@@ -69,21 +89,29 @@ fn rejects_a_file_with_one_bit_changed() {
 
 #[test]
 fn says_inconclusive_when_the_root_does_not_know_the_log() {
-    let mut json: Value = serde_json::from_str(include_str!("../src/keyless/public-good-2026-10-23.json")).unwrap();
+    let mut json: Value =
+        serde_json::from_str(include_str!("../src/keyless/public-good-2026-10-23.json")).unwrap();
     let logs = json["tlogs"].as_array_mut().unwrap();
     logs.retain(|log| log["logId"]["keyId"] != REKOR);
     assert_eq!(logs.len(), 1, "the root has the old log and the new one");
     let other = TrustedRoot::from_json(&json.to_string()).unwrap();
     let error = verify(ATTESTATION, &package(), IDENTITY, ISSUER, &other).unwrap_err();
-    assert!(matches!(&error, SignatureError::UnknownLog { log } if log == REKOR), "{error:?}");
+    assert!(
+        matches!(&error, SignatureError::UnknownLog { log } if log == REKOR),
+        "{error:?}"
+    );
     assert!(error.is_inconclusive());
 }
 
 #[test]
 fn rejects_when_the_root_has_another_certificate_authority() {
-    let mut json: Value = serde_json::from_str(include_str!("../src/keyless/public-good-2026-10-23.json")).unwrap();
+    let mut json: Value =
+        serde_json::from_str(include_str!("../src/keyless/public-good-2026-10-23.json")).unwrap();
     // What is left is the authority of before April 2022.
-    json["certificateAuthorities"].as_array_mut().unwrap().truncate(1);
+    json["certificateAuthorities"]
+        .as_array_mut()
+        .unwrap()
+        .truncate(1);
     let other = TrustedRoot::from_json(&json.to_string()).unwrap();
     let error = verify(ATTESTATION, &package(), IDENTITY, ISSUER, &other).unwrap_err();
     assert!(matches!(error, SignatureError::Keyless(_)), "{error:?}");
@@ -99,12 +127,21 @@ fn rejects_an_attestation_without_its_log_entry() {
 
 /// CVE-2022-36056: a log entry that is genuine, and of another signature.
 #[test]
-fn rejects_the_log_entry_of_another_statement() {
+fn rejects_the_genuine_log_entry_of_another_signature() {
     let mut json: Value = serde_json::from_str(ATTESTATION).unwrap();
-    let body = &mut json["verificationMaterial"]["tlogEntries"][0]["canonicalizedBody"];
-    let mut entry: Value = serde_json::from_slice(&base64(body.as_str().unwrap())).unwrap();
-    entry["spec"]["payloadHash"]["value"] = Value::String("00".repeat(32));
-    *body = Value::String(to_base64(entry.to_string().as_bytes()));
+    json["verificationMaterial"]["tlogEntries"][0] = serde_json::from_str(OTHER_ENTRY).unwrap();
+    let error = verify(&json.to_string(), &package(), IDENTITY, ISSUER, &root()).unwrap_err();
+    assert!(matches!(error, SignatureError::Keyless(_)), "{error:?}");
+}
+
+/// The same with the entry beside the right one, whose time it may not lend.
+#[test]
+fn rejects_the_log_entry_of_another_signature_beside_the_right_one() {
+    let mut json: Value = serde_json::from_str(ATTESTATION).unwrap();
+    let entries = json["verificationMaterial"]["tlogEntries"]
+        .as_array_mut()
+        .unwrap();
+    entries.push(serde_json::from_str(OTHER_ENTRY).unwrap());
     let error = verify(&json.to_string(), &package(), IDENTITY, ISSUER, &root()).unwrap_err();
     assert!(matches!(error, SignatureError::Keyless(_)), "{error:?}");
 }
@@ -121,7 +158,9 @@ fn rejects_an_envelope_with_two_signatures() {
 #[test]
 fn rejects_a_bundle_signed_by_a_key() {
     let bundle = Bundle::parse(include_bytes!("fixtures/bundles/p256.sigstore.json")).unwrap();
-    let error = bundle.verify_with_identity(&package(), IDENTITY, ISSUER, &root()).unwrap_err();
+    let error = bundle
+        .verify_with_identity(&package(), IDENTITY, ISSUER, &root())
+        .unwrap_err();
     assert!(matches!(error, SignatureError::NotKeyless));
 }
 
@@ -139,16 +178,23 @@ fn rejects_every_flip_of_a_bit_in_what_is_signed() {
             let mut changed = json.clone();
             let text = changed.pointer_mut(leaf).unwrap();
             let mut bytes = base64(text.as_str().unwrap());
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let bit = usize::try_from(state >> 33).unwrap() % (8 * bytes.len());
             bytes[bit / 8] ^= 1 << (bit % 8);
             *text = Value::String(to_base64(&bytes));
             flips += 1;
             let parsed = Bundle::parse(changed.to_string().as_bytes());
             let accepted = parsed.is_ok_and(|bundle| {
-                bundle.verify_with_identity(&package(), IDENTITY, ISSUER, &root).is_ok()
+                bundle
+                    .verify_with_identity(&package(), IDENTITY, ISSUER, &root)
+                    .is_ok()
             });
-            assert!(!accepted, "round {round}: bit {bit} of {leaf} does not matter");
+            assert!(
+                !accepted,
+                "round {round}: bit {bit} of {leaf} does not matter"
+            );
         }
     }
     assert!(flips >= 80, "{flips}");
@@ -157,7 +203,9 @@ fn rejects_every_flip_of_a_bit_in_what_is_signed() {
 /// The pointers of all strings that are base64 of 16 bytes or more.
 fn collect(value: &Value, pointer: String, leaves: &mut Vec<String>) {
     match value {
-        Value::String(text) if decode(text).is_some_and(|bytes| bytes.len() >= 16) => leaves.push(pointer),
+        Value::String(text) if decode(text).is_some_and(|bytes| bytes.len() >= 16) => {
+            leaves.push(pointer)
+        }
         Value::Array(values) => {
             for (index, value) in values.iter().enumerate() {
                 collect(value, format!("{pointer}/{index}"), leaves);

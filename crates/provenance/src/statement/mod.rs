@@ -1,6 +1,8 @@
 //! in-toto statements: what is said about which files.
 
 mod error;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
