@@ -50,6 +50,11 @@ impl Columns {
         (before, &mut rest[..self.length])
     }
 
+    /// Appends the first `elements` of another: whole columns.
+    pub(crate) fn append_part(&mut self, other: &Self, elements: usize) {
+        self.data.extend_from_slice(&other.data[..elements]);
+    }
+
     pub(crate) fn append(&mut self, other: &Self) {
         self.data.extend_from_slice(&other.data);
     }

@@ -16,11 +16,13 @@ pub enum BasisError {
         /// Passes made.
         passes: u32,
     },
-    /// The rank is outside 1 … 64.
-    #[error("rank {rank} is outside 1 to 64")]
+    /// The rank is not one of the kind of basis.
+    #[error("rank {rank} is outside 1 to {largest}")]
     Rank {
         /// The rank asked for.
         rank: usize,
+        /// 64 for an exact basis; for rsvd the smaller side of the weight, at most 255.
+        largest: usize,
     },
     /// The bytes do not make up the matrix.
     #[error("a {rows} × {columns} weight needs {wanted} bytes, found {found}")]

@@ -5,10 +5,10 @@
 
 use crate::columns::Columns;
 use crate::eigh::Eigen;
-use crate::kernels::{Isa, slot};
-use crate::orthonormal::{Orthonormaliser, VANISHED};
+use crate::kernels::Isa;
+use crate::orthonormal::{Orthonormaliser, VANISHED, unit_vector};
 use crate::pass::Pass;
-use crate::{BasisError, Weight, arithmetic::rnd};
+use crate::{BasisError, Weight};
 
 /// Passes after which the iteration gives up.
 const MAX_PASSES: u32 = 1_000;
@@ -100,7 +100,10 @@ pub fn exact_basis_on(
     rank: usize,
 ) -> Result<ExactBasis, BasisError> {
     if !(1..=MAX_RANK).contains(&rank) {
-        return Err(BasisError::Rank { rank });
+        return Err(BasisError::Rank {
+            rank,
+            largest: MAX_RANK,
+        });
     }
     if weight.columns() == 0 {
         return Ok(result(isa, &Ritz::default(), 0, rank, 0));
@@ -289,18 +292,8 @@ fn result(isa: Isa, ritz: &Ritz, columns: usize, rank: usize, passes: u32) -> Ex
         .count();
     for c in 0..effective_rank {
         basis.sigma[c] = ritz.theta[c].sqrt();
-        let paired = ritz.v.column(c);
-        let norm = isa.dot(paired, paired).sqrt();
         let v = &mut basis.v[c * columns..][..columns];
-        for (j, v) in v.iter_mut().enumerate() {
-            *v = rnd(paired[slot(j)] / norm);
-        }
-        // Of the rounded entries: unrounded, equal ones differ in their last bits, and any of them could lead.
-        let larger = |peak: f64, &x: &f64| if x.abs() > peak.abs() { x } else { peak };
-        if v.iter().fold(0.0, larger) < 0.0 {
-            // A zero stays +0.
-            v.iter_mut().for_each(|x| *x = rnd(-*x));
-        }
+        unit_vector(isa, ritz.v.column(c), v);
     }
     let near_tie = near_tie(&ritz.theta, effective_rank);
     ExactBasis {

@@ -53,7 +53,7 @@ impl Factors {
     /// [`BasisError::NonFinite`] for a NaN or infinite weight, [`BasisError::FactorSize`] if the basis is not one of a weight with
     /// these columns.
     pub fn exact(weight: &Weight<'_>, basis: &Basis, side: SigmaSide) -> Result<Self, BasisError> {
-        let mut b = products(weight, basis)?;
+        let mut b = products(Isa::detect(), weight, basis)?;
         let (divisors, multipliers): (Vec<f64>, Vec<f64>) = basis
             .sigma
             .iter()
@@ -84,10 +84,14 @@ impl Factors {
 }
 
 /// W·V, row-major, of a basis of this weight.
-pub(crate) fn products(weight: &Weight<'_>, basis: &Basis) -> Result<Vec<f64>, BasisError> {
+pub(crate) fn products(
+    isa: Isa,
+    weight: &Weight<'_>,
+    basis: &Basis,
+) -> Result<Vec<f64>, BasisError> {
     ensure_size("V", basis.rank, weight.columns(), basis.v.len())?;
     let v = pair_all(&basis.v, basis.columns);
-    Multiplier::new(&v, padded(basis.columns)).all_products(Isa::detect(), weight)
+    Multiplier::new(&v, padded(basis.columns)).all_products(isa, weight)
 }
 
 /// Refuses a factor with another number of values than its shape has.

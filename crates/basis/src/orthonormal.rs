@@ -28,6 +28,11 @@ impl Orthonormaliser {
         }
     }
 
+    /// From now on for vectors of `columns` elements. The start columns are numbered through (spec §6.9).
+    pub(crate) fn set_columns(&mut self, columns: usize) {
+        self.columns = columns;
+    }
+
     /// Fills `x` with the next start column (spec §6.3).
     pub(crate) fn start(&mut self, x: &mut [f64]) {
         x.fill(0.0);
@@ -103,5 +108,20 @@ impl Orthonormaliser {
 
     fn norm(&self, x: &[f64]) -> f64 {
         self.isa.dot(x, x).sqrt()
+    }
+}
+
+/// ± x / ‖x‖, rounded to 41 bits, with the sign that makes its largest entry positive (spec §6.5, "The result"). `paired` is x,
+/// `out` the result in natural order.
+pub(crate) fn unit_vector(isa: Isa, paired: &[f64], out: &mut [f64]) {
+    let norm = isa.dot(paired, paired).sqrt();
+    for (j, out) in out.iter_mut().enumerate() {
+        *out = rnd(paired[slot(j)] / norm);
+    }
+    // Of the rounded entries: unrounded, equal ones differ in their last bits, and any of them could lead.
+    let larger = |peak: f64, &x: &f64| if x.abs() > peak.abs() { x } else { peak };
+    if out.iter().fold(0.0, larger) < 0.0 {
+        // A zero stays +0.
+        out.iter_mut().for_each(|x| *x = rnd(-*x));
     }
 }

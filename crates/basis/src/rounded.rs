@@ -1,7 +1,7 @@
 //! An exact basis as PEFT rounds it to the type of the base, and the corrections of single entries (spec §6.10).
 
 use crate::factors::{Factors, ensure_size, products};
-use crate::{Basis, BasisError, HalfDtype, Weight};
+use crate::{Basis, BasisError, HalfDtype, Isa, Weight};
 use tlora_format::Correction;
 
 /// B and A of a module, rounded, as bit patterns of `dtype`.
@@ -40,7 +40,20 @@ impl RoundedFactors {
     /// [`BasisError::NonFinite`] for a NaN or infinite weight, [`BasisError::RoundingOverflow`] for a value too large for `dtype`,
     /// [`BasisError::FactorSize`] if the basis is not one of a weight with these columns.
     pub fn new(weight: &Weight<'_>, basis: &Basis, dtype: HalfDtype) -> Result<Self, BasisError> {
-        let y = products(weight, basis)?;
+        Self::new_on(Isa::detect(), weight, basis, dtype)
+    }
+
+    /// [`Self::new`] on a chosen instruction set. The result does not depend on it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn new_on(
+        isa: Isa,
+        weight: &Weight<'_>,
+        basis: &Basis,
+        dtype: HalfDtype,
+    ) -> Result<Self, BasisError> {
+        let y = products(isa, weight, basis)?;
         let round = |x: f64| dtype.value(dtype.round(x));
         let roots: Vec<f64> = basis
             .sigma

@@ -223,7 +223,7 @@ fn ranks_outside_1_to_64_are_refused() {
     for rank in [0, 65] {
         assert_eq!(
             exact_basis(&matrix.weight(), rank),
-            Err(BasisError::Rank { rank })
+            Err(BasisError::Rank { rank, largest: 64 })
         );
     }
 }

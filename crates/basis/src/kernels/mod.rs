@@ -108,6 +108,14 @@ impl Isa {
         unsafe { (self.kernels().block_pass)(weight, k, x, p) }
     }
 
+    /// One block of rows of `right` (spec §6.9): `p` = Σ w_ij·y_ic, from +0, for `y[i·k + c]` that `rnd` leaves as they are.
+    pub(crate) fn block_right(self, weight: &Weight<'_>, k: usize, y: &[f64], p: &mut [f64]) {
+        assert_eq!(y.len(), weight.rows() * k);
+        assert_eq!(p.len(), padded(weight.columns()) * k);
+        // SAFETY: as above.
+        unsafe { (self.kernels().block_right)(weight, k, y, p) }
+    }
+
     /// `dot` of two paired vectors (spec §6.1).
     pub(crate) fn dot(self, a: &[f64], b: &[f64]) -> f64 {
         assert!(a.len() == b.len() && a.len().is_multiple_of(BLOCK));
@@ -209,6 +217,7 @@ pub(crate) const fn slot(j: usize) -> usize {
 struct Kernels {
     products: unsafe fn(&Weight<'_>, usize, &[f64], &mut [f64]),
     block_pass: unsafe fn(&Weight<'_>, usize, &[f64], &mut [f64]) -> Result<(), usize>,
+    block_right: unsafe fn(&Weight<'_>, usize, &[f64], &mut [f64]),
     dot: unsafe fn(&[f64], &[f64]) -> f64,
     residual: unsafe fn(&[f64], &[f64], f64) -> f64,
     subtract: unsafe fn(&[f64], &[f64], usize, &mut [f64]),
@@ -224,7 +233,7 @@ macro_rules! kernels_for {
             use super::*;
 
             pub(super) static KERNELS: Kernels =
-                Kernels { products, block_pass, dot, residual, subtract, eigh, combine, merge_row };
+                Kernels { products, block_pass, block_right, dot, residual, subtract, eigh, combine, merge_row };
 
             $(#[target_feature(enable = $features)])?
             unsafe fn products(weight: &Weight<'_>, k: usize, x: &[f64], y: &mut [f64]) {
@@ -235,6 +244,11 @@ macro_rules! kernels_for {
             unsafe fn block_pass(weight: &Weight<'_>, k: usize, x: &[f64], p: &mut [f64]) -> Result<(), usize> {
                 // SAFETY: as above.
                 unsafe { pass::block_pass::<$simd>(weight, k, x, p) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn block_right(weight: &Weight<'_>, k: usize, y: &[f64], p: &mut [f64]) {
+                // SAFETY: as above.
+                unsafe { pass::block_right::<$simd>(weight, k, y, p) }
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn dot(a: &[f64], b: &[f64]) -> f64 {

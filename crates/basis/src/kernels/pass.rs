@@ -241,17 +241,43 @@ unsafe fn block_pass_of<S: Simd, D: Stored, const K: usize>(
         }
         let y = y.map(|row| row.map(rnd));
         // SAFETY: passed on; the rows exist.
-        unsafe {
-            if end - start == ROWS {
-                add_rows::<S, D, K, ROWS>(std::array::from_fn(|r| weight.row(start + r)), &y, p);
-            } else {
-                for i in start..end {
-                    add_rows::<S, D, K, 1>([weight.row(i)], &[y[i - start]], p);
-                }
+        unsafe { add_rows_from::<S, D, K>(weight, start, &y[..end - start], p) };
+    }
+    Ok(())
+}
+
+/// P += w_i·y_i over the rows from `start`, one for each of `y` (at most [`ROWS`]).
+#[inline(always)]
+unsafe fn add_rows_from<S: Simd, D: Stored, const K: usize>(
+    weight: &Weight<'_>,
+    start: usize,
+    y: &[[f64; K]],
+    p: &mut [f64],
+) {
+    // SAFETY: passed on; the rows exist.
+    unsafe {
+        if let Ok(y) = y.try_into() {
+            add_rows::<S, D, K, ROWS>(std::array::from_fn(|r| weight.row(start + r)), y, p);
+        } else {
+            for (r, &y) in y.iter().enumerate() {
+                add_rows::<S, D, K, 1>([weight.row(start + r)], &[y], p);
             }
         }
     }
-    Ok(())
+}
+
+#[inline(always)]
+unsafe fn block_right_of<S: Simd, D: Stored, const K: usize>(
+    weight: &Weight<'_>,
+    y: &[f64],
+    p: &mut [f64],
+) {
+    p.fill(0.0);
+    let (y, _) = y.as_chunks::<K>();
+    for (i, y) in y.chunks(ROWS).enumerate() {
+        // SAFETY: passed on; y has a chunk for every row.
+        unsafe { add_rows_from::<S, D, K>(weight, i * ROWS, y, p) };
+    }
 }
 
 #[inline(always)]
@@ -299,4 +325,10 @@ pub(super) unsafe fn block_pass<S: Simd>(
 ) -> Result<(), usize> {
     // SAFETY: passed on.
     unsafe { for_type_and_columns!(block_pass_of, weight, k, weight, x, p) }
+}
+
+#[inline(always)]
+pub(super) unsafe fn block_right<S: Simd>(weight: &Weight<'_>, k: usize, y: &[f64], p: &mut [f64]) {
+    // SAFETY: passed on.
+    unsafe { for_type_and_columns!(block_right_of, weight, k, weight, y, p) }
 }
