@@ -10,6 +10,7 @@ import json
 from math import sqrt
 from pathlib import Path
 
+import numpy as np
 import torch
 from sklearn.decomposition import TruncatedSVD
 
@@ -18,14 +19,26 @@ SETTINGS = {"reconstruction_type": "svd", "reconstr_mode": "separated", "half_in
             "replacement_module_random_init": False, "r_squared": True, "svd": {"n_iter": 10, "random_state": 42}}
 
 
+class RoundedNormals(np.random.RandomState):
+    """The normal numbers that scikit-learn draws for an f32 matrix, for an f64 one."""
+
+    def normal(self, *args, **kwargs):
+        return super().normal(*args, **kwargs).astype(np.float32).astype(np.float64)
+
+
 def factors(weight: torch.Tensor, rank: int, svd: dict, method: str = "randomised") -> tuple[torch.Tensor, torch.Tensor]:
-    """A (rank x in) and B (out x rank) in the weight's dtype; `exact` is what the repository's other branch does."""
+    """A (rank x in) and B (out x rank) in the weight's dtype.
+
+    `exact` is what the repository's other branch does; `precise` is `randomised` in f64, to tell f32's noise from mistakes.
+    """
     if method == "exact":
         u, s, vh = torch.linalg.svd(weight.T, full_matrices=False)
         encoder, decoder = (u @ torch.diag(s))[:, :rank], vh[:rank]
         return encoder.T.contiguous(), decoder.T.contiguous()
-    fitted = TruncatedSVD(n_components=rank, **svd)
     x = weight.T.cpu().numpy()
+    if method == "precise":
+        x, svd = x.astype(np.float64), svd | {"random_state": RoundedNormals(svd["random_state"])}
+    fitted = TruncatedSVD(n_components=rank, **svd)
     fitted.fit(x)
     encoder, decoder = (torch.tensor(t, dtype=weight.dtype) for t in (fitted.transform(x), fitted.components_))
     return encoder.T.contiguous(), decoder.T.contiguous()
