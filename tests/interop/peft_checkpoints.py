@@ -64,14 +64,15 @@ def step(text: str) -> None:
     print(f"[{time.monotonic() - START:6.1f} s] {text}", flush=True)
 
 
-def relative(found, wanted) -> float:
+def relative(found: np.ndarray, wanted: np.ndarray | torch.Tensor) -> float:
+    found, wanted = found.astype(np.float64), np.asarray(wanted, np.float64)
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
 
 
 def compare(label: str, found: dict, wanted: dict, limit: float) -> None:
     """Relative errors of the updates of all modules."""
     check(found.keys() == wanted.keys(), f"{label}: other modules: {sorted(found.keys() ^ wanted.keys())[:5]}")
-    errors = {n: relative(found[n], wanted[n].double().numpy()) for n in wanted}
+    errors = {n: relative(found[n], wanted[n]) for n in wanted}
     worst = max(errors, key=errors.get)
     step(f"{label}: {len(errors)} modules, relative error of dW median {median(errors.values()):.1e}, largest {errors[worst]:.1e}")
     check(errors[worst] <= limit, f"{label}: {worst} is {errors[worst]:.2e} away, more than {limit:.0e}")
@@ -85,7 +86,7 @@ class Case:
         self.weights = Checkpoint(base)
 
     def ours(self, adapter: Path) -> dict[str, np.ndarray]:
-        """By module, what our merge adds to the weights, in f64."""
+        """By module, what our merge adds to the weights."""
         out = self.work / "merged"
         self.tool("merge", self.base, adapter, "-o", out, "--dtype", "f32", "--cache-dir", self.work / "cache")
         after, found = Checkpoint(out), {}
@@ -94,7 +95,7 @@ class Case:
             if new.dtype != old.dtype or not np.array_equal(old, new):
                 delta = new.astype(np.float64) - old.astype(np.float64)
                 if delta.any():
-                    found[tensor.removesuffix(".weight")] = delta
+                    found[tensor.removesuffix(".weight")] = delta.astype(np.float32)
         shutil.rmtree(out)
         return found
 
@@ -114,8 +115,8 @@ class Case:
         check(done.returncode == 1 and not out.exists(), f"{label}: exit code {done.returncode}, {done.stdout}{done.stderr}")
         step(f"{label}: {done.stderr.splitlines()[0]}")
 
-    def tiny(self, options: dict, precise: bool) -> tuple[Path, Path]:
-        """A checkpoint of PEFT, through `convert` and `merge`; returns the checkpoint and the adapter."""
+    def tiny(self, options: dict, precise: bool) -> tuple[Path, dict[str, np.ndarray]]:
+        """A checkpoint of PEFT, through `convert` and `merge`; returns the adapter and its updates."""
         label = f"{self.dtype} r={options['r']} u={options['u']} tying={options['weight_tying']}"
         label += "" if options.get("save_projection", True) else ", P not saved"
         label += ", LAPACK in f64" if precise else ""
@@ -126,19 +127,21 @@ class Case:
         wanted = peft.updates(model)
         noisy = self.dtype == "f32" and not precise
         adapter = self.convert(label, checkpoint, *(["--max-residual", str(NOISY)] if noisy else []))
-        compare(label, self.ours(adapter), wanted, NOISY if noisy else EXACT)
+        found = self.ours(adapter)
+        compare(label, found, wanted, NOISY if noisy else EXACT)
         if self.dtype != "f32":
             self.compare_merged(label, adapter, peft.merged(model))
         shutil.rmtree(checkpoint)
-        return adapter
+        return adapter, found
 
     def compare_merged(self, label: str, adapter: Path, wanted: dict) -> None:
-        """The merged weights in the base's type: at most one step apart, and that seldom."""
+        """The merged weights in the base's type: the same, but for a few at a rounding boundary, as PEFT adds in f32."""
         out, total, different = self.work / "merged", 0, 0
         self.tool("merge", self.base, adapter, "-o", out, "--cache-dir", self.work / "cache")
-        for name, w in ((t, Checkpoint(out)[t]) for t in self.weights.names()):
-            found, peft_has = w.view(np.uint16).astype(np.int32), wanted[name.removesuffix(".weight")].view(torch.uint16).numpy().astype(np.int32)
-            total, different = total + w.size, different + int(np.count_nonzero(found != peft_has))
+        after = Checkpoint(out)
+        for name in after.names():
+            found, peft_has = after[name].view(np.uint16), wanted[name.removesuffix(".weight")].view(torch.uint16).numpy()
+            total, different = total + found.size, different + int(np.count_nonzero(found != peft_has))
         step(f"{label}: {different} of {total} merged {self.dtype} weights differ from merge_and_unload")
         check(different <= total / 1000, f"{label}: too many merged weights differ")
         shutil.rmtree(out)
@@ -151,15 +154,15 @@ class Case:
         compare(label, self.ours(adapter), wanted, EXACT if precise else NOISY)
         shutil.rmtree(checkpoint)
 
-    def export(self, label: str, adapter: Path, kind: str, *options: str) -> None:
-        """An exported directory, loaded by PEFT."""
-        out = self.work / "exported"
-        self.tool("export", adapter, "--base", self.base, "--format", kind, "-o", out, *options)
-        with self.svd.used(False):
-            found = peft.updates(peft.open_adapter(self.base, "f32", out))
-        ours = {n: torch.from_numpy(d) for n, d in self.ours(adapter).items()}
-        compare(f"{label} as {kind} {' '.join(options)}", {n: d.double().numpy() for n, d in found.items()}, ours, EXPORTED)
-        shutil.rmtree(out)
+    def export(self, label: str, adapter: Path, ours: dict[str, np.ndarray]) -> None:
+        """What `export` writes, as PEFT loads it."""
+        for kind in ("peft-lora", "peft-tinylora"):
+            out = self.work / "exported"
+            self.tool("export", adapter, "--base", self.base, "--format", kind, "-o", out)
+            with self.svd.used(False):
+                found = peft.updates(peft.open_adapter(self.base, "f32", out))
+            compare(f"{label} as {kind}", {n: d.numpy() for n, d in found.items()}, ours, EXPORTED)
+            shutil.rmtree(out)
 
 
 def golden(tool: Tool, root: Path, work: Path, svd: peft.Decompositions) -> None:
@@ -176,9 +179,9 @@ def golden(tool: Tool, root: Path, work: Path, svd: peft.Decompositions) -> None
         limit = NOISY if facts["kind"] == "lora-xs" and not options else EXACT
         adapter = case.convert(label, checkpoint, *options, *(["--max-residual", str(limit)] if limit != EXACT else []))
         wanted = {n.removesuffix(".weight"): d for n, d in load_file(about.parent / "expected.safetensors").items()}
-        compare(label, case.ours(adapter), wanted, limit)
-        for kind in ("peft-lora", "peft-tinylora"):
-            case.export(label, adapter, kind)
+        found = case.ours(adapter)
+        compare(label, found, wanted, limit)
+        case.export(label, adapter, found)
 
 
 # Sizes
@@ -236,15 +239,14 @@ def run(tool: Tool, model: Path, work: Path, everything: bool) -> None:
         cases[dtype] = Case(tool, base, dtype, work, svd)
     for dtype, options in USUAL + MORE * everything:
         case = cases[dtype]
-        adapter = case.tiny(options, False)
+        adapter, found = case.tiny(options, False)
         if options == USUAL[0][1] and dtype == "bf16":
             check_size_model(case.weights, SIZES[-1][1])
         if dtype == "f32":
             case.tiny(options, True)
         if options == USUAL[2][1] and dtype == "f32":
             check_tlora_size(case.weights, SIZES[-1][2])
-        for kind in ("peft-lora", "peft-tinylora"):
-            case.export(SIZES[-1][0], adapter, kind)
+        case.export(adapter.stem, adapter, found)
     for rank, alpha in XS_USUAL + XS_MORE * everything:
         for precise in (False, True):
             cases["f32"].xs(rank, alpha, precise)
