@@ -56,11 +56,9 @@ impl Subject<'_> {
             }
             RebuildError::Numeric { .. } => self.numeric(error),
             RebuildError::Checkpoint(error) => self.checkpoint(error),
-            RebuildError::Unsupported(_) => Failure::unknown("the adapter cannot be applied").caused_by(error).hint(
-                "`tlora inspect` shows the file; the kinds that can be applied are basis exact without rounding and \
-                 projections native, standard and explicit",
-            ),
-            RebuildError::SmallerThanProjections { .. } => Failure::no(error),
+            RebuildError::SmallerThanProjections { .. } | RebuildError::FactorSize { .. } | RebuildError::Corrections { .. } => {
+                Failure::no(error)
+            }
             other => Failure::unknown(&other).caused_by(other),
         }
     }

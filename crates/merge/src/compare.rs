@@ -80,7 +80,7 @@ pub fn compare(
     let dtype = output_dtype(&own, merged);
     let layout = Layout::new(checkpoint, plans.iter().flatten(), dtype)?;
     let prepared = prepare(checkpoint, adapters, plans, run)?;
-    let updates = updates_by_tensor(adapters, &prepared)?;
+    let updates = updates_by_tensor(&prepared)?;
     let comparison = tensors::Comparison {
         checkpoint,
         merged,

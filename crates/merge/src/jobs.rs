@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use fs_err::File;
-use tlora_basis::{Update, WeightDtype, core_matrix};
+use tlora_basis::WeightDtype;
 use tlora_checkpoint::tmd1::{Leaf, LeafHasher};
 use tlora_checkpoint::{Checkpoint, TensorInfo, write_all_at};
-use tlora_format::SigmaSide;
 use tlora_rebuild::{AdaptedModule, Prepared, Progress, Run, Stage, share_out};
 
 use crate::MergeError;
@@ -20,7 +19,8 @@ pub(crate) struct Job<'a> {
     pub(crate) offset: u64,
     /// The type of the merged tensor, if it is adapted.
     pub(crate) output: Option<WeightDtype>,
-    pub(crate) updates: Vec<(SigmaSide, &'a AdaptedModule)>,
+    /// With the adapter's number.
+    pub(crate) updates: Vec<(usize, &'a AdaptedModule)>,
 }
 
 /// What became of a tensor.
@@ -37,7 +37,7 @@ pub(crate) struct Written {
 /// The first failure of any thread; the others stop at their next tensor.
 pub(crate) fn run(
     checkpoint: &Checkpoint,
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     mut jobs: Vec<Job<'_>>,
     run: &Run<'_>,
 ) -> Result<BTreeMap<String, Written>, MergeError> {
@@ -60,7 +60,7 @@ impl Job<'_> {
     fn run(
         &self,
         checkpoint: &Checkpoint,
-        prepared: &Prepared,
+        prepared: &Prepared<'_>,
         buffers: &mut Buffers,
         progress: &dyn Progress,
     ) -> Result<Written, MergeError> {
@@ -77,8 +77,8 @@ impl Job<'_> {
         let updates: Vec<_> = self
             .updates
             .iter()
-            .map(|(side, module)| update(prepared, *side, module))
-            .collect();
+            .map(|(adapter, module)| prepared.update(*adapter, module))
+            .collect::<Result<_, _>>()?;
         let sums = merge_weight(
             checkpoint,
             &first.weight,
@@ -119,15 +119,6 @@ impl Job<'_> {
             strength: None,
         })
     }
-}
-
-/// A module's update, ready for its rows.
-pub(crate) fn update(prepared: &Prepared, side: SigmaSide, module: &AdaptedModule) -> Update {
-    let basis = prepared.basis(&module.weight);
-    Update::new(
-        basis,
-        core_matrix(side, module.scale, &module.r, &basis.sigma, &module.negated),
-    )
 }
 
 /// Hashes and writes the merged rows as they come.

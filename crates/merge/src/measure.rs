@@ -12,7 +12,6 @@ use tlora_rebuild::{
 };
 
 use crate::MergeError;
-use crate::jobs::update;
 use crate::rows::{Buffers, Sink, merge_weight};
 use crate::strength::{Strength, Strengths};
 
@@ -44,7 +43,7 @@ pub fn measure(
         ensure_base(checkpoint, adapters, &digest(checkpoint, run)?, run)?;
     }
     let modules: Vec<&AdaptedModule> = prepared.plans.iter().flatten().collect();
-    let measured = measure_all(checkpoint, adapter, &prepared, &modules, run)?;
+    let measured = measure_all(checkpoint, &prepared, &modules, run)?;
     checkpoint.ensure_unchanged()?;
     let by_dtype = std::array::from_fn(|dtype| {
         let strengths = modules
@@ -64,8 +63,7 @@ type ByModule = BTreeMap<usize, [Option<Strength>; 3]>;
 
 fn measure_all(
     checkpoint: &Checkpoint,
-    adapter: &Adapter,
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     modules: &[&AdaptedModule],
     run: &Run<'_>,
 ) -> Result<ByModule, MergeError> {
@@ -87,7 +85,7 @@ fn measure_all(
             };
             done.insert(
                 number,
-                measure_module(checkpoint, adapter, prepared, module, &mut buffers)?,
+                measure_module(checkpoint, prepared, module, &mut buffers)?,
             );
             run.progress.advance(module.weight.tensor.bytes);
         }
@@ -110,12 +108,11 @@ fn measure_all(
 
 fn measure_module(
     checkpoint: &Checkpoint,
-    adapter: &Adapter,
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     module: &AdaptedModule,
     buffers: &mut Buffers,
 ) -> Result<[Option<Strength>; 3], MergeError> {
-    let updates = [update(prepared, adapter.sigma_side, module)];
+    let updates = [prepared.update(0, module)?];
     let mut strengths = [None; 3];
     for (strength, dtype) in strengths.iter_mut().zip(OUTPUT_DTYPES) {
         *strength = match merge_weight(

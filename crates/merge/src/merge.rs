@@ -8,7 +8,7 @@ use tlora_checkpoint::tmd1::{TensorLeaf, root};
 use tlora_checkpoint::{
     Checkpoint, Companions, OutputDirectory, OutputOptions, companion_files, write_all_at,
 };
-use tlora_format::{Adapter, BaseDigest, SigmaSide};
+use tlora_format::{Adapter, BaseDigest};
 use tlora_rebuild::{
     AdaptedModule, BasisNote, Prepared, Run, digest, ensure_base, plan_all, prepare, tensor_dtype,
 };
@@ -76,7 +76,7 @@ pub fn merge(
         },
     )?;
     let prepared = prepare(checkpoint, adapters, plans, run)?;
-    let written = write_shards(checkpoint, adapters, &prepared, &layout, &directory, run)?;
+    let written = write_shards(checkpoint, &prepared, &layout, &directory, run)?;
     checkpoint.ensure_unchanged()?;
     let base = root(
         checkpoint
@@ -103,8 +103,7 @@ pub fn merge(
 
 fn write_shards(
     checkpoint: &Checkpoint,
-    adapters: &[Adapter],
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     layout: &Layout,
     directory: &OutputDirectory,
     run: &Run<'_>,
@@ -115,7 +114,7 @@ fn write_shards(
         write_all_at(&file, layout.header(), 0)?;
         files.push(file);
     }
-    let mut updates = updates_by_tensor(adapters, prepared)?;
+    let mut updates = updates_by_tensor(prepared)?;
     let jobs = checkpoint.tensors().values().map(|tensor| Job {
         tensor,
         file: &files[tensor.shard],
@@ -127,18 +126,18 @@ fn write_shards(
     jobs::run(checkpoint, prepared, jobs, run)
 }
 
-pub(crate) type Updates<'a> = Vec<(SigmaSide, &'a AdaptedModule)>;
+/// Modules, each with the number of its adapter.
+pub(crate) type Updates<'a> = Vec<(usize, &'a AdaptedModule)>;
 
 /// The modules of all adapters that are the same tensor, in the order of the adapters.
 pub(crate) fn updates_by_tensor<'a>(
-    adapters: &[Adapter],
-    prepared: &'a Prepared,
+    prepared: &'a Prepared<'_>,
 ) -> Result<BTreeMap<&'a str, Updates<'a>>, MergeError> {
     let mut updates: BTreeMap<&str, Updates<'_>> = BTreeMap::new();
-    for (adapter, modules) in adapters.iter().zip(&prepared.plans) {
+    for (adapter, modules) in prepared.plans.iter().enumerate() {
         for module in modules {
             let of_tensor = updates.entry(&module.weight.tensor.name).or_default();
-            of_tensor.push((adapter.sigma_side, module));
+            of_tensor.push((adapter, module));
             if of_tensor
                 .iter()
                 .any(|(_, other)| other.weight.transposed != module.weight.transposed)
@@ -154,7 +153,7 @@ pub(crate) fn updates_by_tensor<'a>(
 pub(crate) fn ensure_same_base(
     checkpoint: &Checkpoint,
     adapters: &[Adapter],
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     after: BaseDigest,
     run: &Run<'_>,
 ) -> Result<(), MergeError> {
@@ -178,7 +177,7 @@ pub(crate) fn ensure_same_base(
 
 /// The strengths of all adapted tensors, each once, in the module order of the first adapter that has it.
 pub(crate) fn sum_strengths(
-    prepared: &Prepared,
+    prepared: &Prepared<'_>,
     strength: impl Fn(&str) -> Option<Strength>,
 ) -> Strengths {
     let mut seen = BTreeSet::new();

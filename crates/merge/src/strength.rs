@@ -79,6 +79,8 @@ pub struct Strengths {
     pub by_type: Vec<(String, Strength)>,
     /// Over all modules.
     pub total: Strength,
+    /// The module with the largest ‖ΔW‖ / ‖W‖, and that number; the first of several.
+    pub largest: Option<(String, f64)>,
 }
 
 impl Strengths {
@@ -87,6 +89,12 @@ impl Strengths {
         let mut strengths = Self::default();
         for (name, strength) in modules {
             let kind = module_type(name);
+            let relative = strength.relative();
+            // What is no number is larger than any: a limit on it must not hold.
+            let is_larger = |(_, largest): &(String, f64)| relative > *largest || relative.is_nan();
+            if strengths.largest.as_ref().is_none_or(is_larger) {
+                strengths.largest = Some((name.to_owned(), relative));
+            }
             strengths.total += strength;
             match strengths
                 .by_type
@@ -136,6 +144,7 @@ mod tests {
         assert_eq!(sums.by_type[0].1.relative(), 0.5);
         assert_eq!(sums.by_type[0].1.kept_fraction(), Some(0.75));
         assert_eq!(sums.total.modules, 3);
+        assert_eq!(sums.largest, Some(("l.0.q".to_owned(), 0.5)));
     }
 
     #[test]

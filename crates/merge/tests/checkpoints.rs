@@ -7,28 +7,18 @@ use std::path::Path;
 
 use serde_json::Value;
 use support::{
-    Tensor, adapter_with_r, base_digest, basis, run, tensor, write_checkpoint, write_shard,
+    Tensor, adapter_with_r, base_digest, basis, run, tensor, weights, write_checkpoint, write_shard,
 };
 use tempfile::TempDir;
 use tlora_basis::{Update, Weight, WeightDtype, core_matrix, merge_rows};
 use tlora_checkpoint::Checkpoint;
-use tlora_format::{Adapter, BasisKind, Precision, ProjectionKind, Rounding, SeedRule, SigmaSide};
+use tlora_format::{Adapter, Precision, ProjectionKind, SigmaSide};
 use tlora_merge::{MergeError, MergeOptions, measure, merge};
-use tlora_rebuild::{Cache, RebuildError, Undefined, plan};
+use tlora_rebuild::{Cache, RebuildError, plan};
 
 const Q0: &str = "layers.0.q_proj";
 const Q1: &str = "layers.1.q_proj";
 const R: [f64; 4] = [0.25, -0.125, 0.5, 1.0];
-
-/// Finite bf16 weights that look like noise.
-fn weights(count: usize, mut state: u32) -> Vec<u8> {
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let [_, _, low, sign] = state.to_le_bytes();
-        [low, 0x3c + (sign & 1) + (sign & 0x80)]
-    };
-    (0..count).flat_map(|_| next()).collect()
-}
 
 fn base_tensors() -> Vec<Tensor> {
     vec![
@@ -282,65 +272,6 @@ fn an_update_that_rounding_undoes_is_measured_as_not_kept() {
     assert!(bf16.kept_fraction().unwrap() < 0.1, "{bf16:?}");
     assert!(f32.kept_fraction().unwrap() > 0.5, "{f32:?}");
     assert_eq!(bf16.modules, 2);
-}
-
-#[test]
-fn undefined_kinds_are_refused_by_name() {
-    let directory = TempDir::new().unwrap();
-    let checkpoint = write_checkpoint(&directory.path().join("base"), &base_tensors());
-    let fields = || adapter(&checkpoint).into_fields();
-    let torch = ProjectionKind::Torch {
-        seed: 1,
-        seed_rule: SeedRule::Shared,
-        rounding: Rounding::None,
-    };
-    let rsvd = BasisKind::Rsvd {
-        seed: 0,
-        n_iter: 4,
-        oversample: 10,
-    };
-    let cases = [
-        (
-            Undefined::RsvdBasis,
-            tlora_format::AdapterFields {
-                basis: rsvd,
-                ..fields()
-            },
-        ),
-        (
-            Undefined::TorchProjections,
-            tlora_format::AdapterFields {
-                projection: torch,
-                ..fields()
-            },
-        ),
-        (
-            Undefined::BasisRounding,
-            tlora_format::AdapterFields {
-                basis_rounding: Rounding::Bf16,
-                sigma_side: SigmaSide::Split,
-                ..fields()
-            },
-        ),
-    ];
-    for (kind, fields) in cases {
-        let adapter = Adapter::new(fields).unwrap();
-        let out = directory.path().join("out");
-        let error = merge(
-            &checkpoint,
-            &[adapter],
-            &out,
-            &MergeOptions::default(),
-            &run(1, None),
-        )
-        .unwrap_err();
-        assert!(
-            matches!(error, MergeError::Rebuild(RebuildError::Unsupported(found)) if found == kind),
-            "{error:?}"
-        );
-        assert!(error.to_string().contains(&kind.to_string()));
-        assert!(!out.exists());
-    }
 }
 
 #[test]

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Index;
-use std::sync::{Condvar, Mutex, PoisonError};
 
 use tlora_basis::{Basis, ExactBasis, NearTie, exact_basis};
 use tlora_checkpoint::Checkpoint;
 use tlora_format::BaseDigest;
 
+use crate::budget::Budget;
 use crate::store::Cache;
 use crate::workers::share_out;
 use crate::{ModuleWeight, RebuildError, Run, Stage};
-
-/// Bytes of weights that are held at once; one weight at least.
-const BUDGET: u64 = 400 << 20;
 
 /// Which basis: of the same weight there may be several, for adapters of different ranks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,10 +145,7 @@ pub(crate) fn compute(
         Stage::Bases,
         weights.iter().map(|weight| weight.tensor.bytes).sum(),
     );
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(run.threads.get())
-        .build()?;
-    let budget = Budget::new(BUDGET);
+    let (pool, budget) = (pool(run)?, Budget::default());
     let computed = share_out(&weights, run.threads, |&weight, _: &mut ()| {
         let _held = budget.take(weight.tensor.bytes);
         let exact = compute_one(checkpoint, weight, &pool)?;
@@ -177,6 +171,14 @@ pub(crate) fn compute(
     ))
 }
 
+/// The threads of a run that compute together.
+pub(crate) fn pool(run: &Run<'_>) -> Result<rayon::ThreadPool, RebuildError> {
+    let threads = run.threads.get();
+    Ok(rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()?)
+}
+
 fn compute_one(
     checkpoint: &Checkpoint,
     weight: &ModuleWeight,
@@ -186,54 +188,4 @@ fn compute_one(
     let rows = weight.rows(&bytes)?;
     pool.install(|| exact_basis(&rows, weight.rank))
         .map_err(|source| weight.fault(source, 0))
-}
-
-/// Bytes that may be held at once. A single weight larger than that is held alone.
-struct Budget {
-    limit: u64,
-    held: Mutex<u64>,
-    returned: Condvar,
-}
-
-struct Held<'a> {
-    budget: &'a Budget,
-    bytes: u64,
-}
-
-impl Budget {
-    const fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            held: Mutex::new(0),
-            returned: Condvar::new(),
-        }
-    }
-
-    fn take(&self, bytes: u64) -> Held<'_> {
-        // The number is right even if a thread panicked while it held the lock.
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        while *held > 0 && held.saturating_add(bytes) > self.limit {
-            held = self
-                .returned
-                .wait(held)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        *held = held.saturating_add(bytes);
-        Held {
-            budget: self,
-            bytes,
-        }
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let mut held = self
-            .budget
-            .held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *held = held.saturating_sub(self.bytes);
-        self.budget.returned.notify_all();
-    }
 }

@@ -30,9 +30,6 @@ pub enum RebuildError {
         /// What is missing.
         source: ModuleError,
     },
-    /// The adapter needs arithmetic that is not defined yet (spec §6.8, §7).
-    #[error("the adapter has {0}, whose arithmetic the specification does not define yet")]
-    Unsupported(Undefined),
     /// The basis was rebuilt, and is not the one that the adapter was made with.
     #[error("the rebuilt basis is not the adapter's: its check is {found}, expected {expected}", found = Hex(found), expected = Hex(expected))]
     BasisCheck {
@@ -63,6 +60,26 @@ pub enum RebuildError {
         /// The rank of the stored projections.
         rank: u8,
     },
+    /// The factors that the adapter brings for a module are those of another size (spec §6.8).
+    #[error("{module} is {out_features} × {in_features}, and the factors in the file are those of {} × {}", stored.0, stored.1)]
+    FactorSize {
+        /// The module.
+        module: String,
+        /// Rows of its weight.
+        out_features: usize,
+        /// Columns of its weight.
+        in_features: usize,
+        /// Rows and columns by the file.
+        stored: (u32, u32),
+    },
+    /// The adapter corrects an entry that its factors do not have (spec §6.10).
+    #[error("entry {entry} of the rounded factors is corrected, and there are {entries}")]
+    Corrections {
+        /// The last entry that is corrected.
+        entry: u64,
+        /// How many there are.
+        entries: u64,
+    },
     /// The base cannot be read, or is not valid.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -82,31 +99,6 @@ impl RebuildError {
                 ..
             }
         )
-    }
-}
-
-/// What the specification leaves open in version 1.0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Undefined {
-    /// Basis kind rsvd.
-    RsvdBasis,
-    /// Basis kind explicit.
-    ExplicitBasis,
-    /// A rounded basis.
-    BasisRounding,
-    /// Projection kind torch.
-    TorchProjections,
-}
-
-impl std::fmt::Display for Undefined {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::RsvdBasis => "basis kind rsvd",
-            Self::ExplicitBasis => "basis kind explicit",
-            Self::BasisRounding => "a basis rounding",
-            Self::TorchProjections => "projection kind torch",
-        })
     }
 }
 

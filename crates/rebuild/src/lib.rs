@@ -8,10 +8,14 @@
 //! - [`share_out()`] gives the modules to threads; [`Progress`] hears of it.
 #![forbid(unsafe_code)]
 
+mod base;
 mod bases;
+mod budget;
+mod check;
 mod error;
 mod known_bases;
 mod module;
+mod module_basis;
 mod plan;
 mod prepare;
 mod progress;
@@ -19,12 +23,14 @@ mod r_norm;
 mod store;
 mod workers;
 
+pub use base::{Run, digest, ensure_base, plan_all};
 pub use bases::{Bases, BasisNote, bases};
-pub use error::{RebuildError, Undefined};
+pub use error::RebuildError;
 pub use known_bases::{Difference, TensorDifference};
 pub use module::{ModuleWeight, tensor_dtype, transpose};
+pub use module_basis::ModuleBasis;
 pub use plan::{AdaptedModule, plan};
-pub use prepare::{Prepared, Run, digest, ensure_base, plan_all, prepare};
+pub use prepare::{Prepared, prepare};
 pub use progress::{Progress, Stage};
 pub use r_norm::{RNorm, r_norms};
 pub use store::Cache;

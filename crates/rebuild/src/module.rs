@@ -1,6 +1,6 @@
 //! The weight of a module, as the basis room wants it: out × in.
 
-use tlora_basis::{BasisError, MAX_RANK, Weight, WeightDtype};
+use tlora_basis::{BasisError, Weight, WeightDtype};
 use tlora_checkpoint::{Checkpoint, Dtype, Module, ModuleError, TensorInfo};
 
 use crate::RebuildError;
@@ -20,7 +20,7 @@ pub struct ModuleWeight {
     pub in_features: usize,
     /// Whether the checkpoint stores Wᵀ.
     pub transposed: bool,
-    /// min(the adapter's rank for it, out, in), spec §5.2.
+    /// min(the adapter's rank for it, out, in), or the former alone where the factors are in the file (spec §5.2).
     pub rank: usize,
 }
 
@@ -56,10 +56,7 @@ impl ModuleWeight {
                 shape: tensor.shape,
             }));
         };
-        let rank = usize::from(rank)
-            .min(out_features)
-            .min(in_features)
-            .min(MAX_RANK);
+        let rank = usize::from(rank).min(out_features).min(in_features);
         Ok(Self {
             name,
             tensor,
@@ -87,6 +84,33 @@ impl ModuleWeight {
         } else {
             stored
         })
+    }
+
+    /// Reads some rows after the others, and gives the number of the first and the bytes of each lot to `take`. A weight
+    /// that is stored transposed is held whole.
+    ///
+    /// # Errors
+    /// If it cannot be read, or `take` fails.
+    pub fn read_rows(
+        &self,
+        checkpoint: &Checkpoint,
+        rows: usize,
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), RebuildError>,
+    ) -> Result<(), RebuildError> {
+        let row_bytes = self.in_features * self.dtype.size();
+        if self.transposed {
+            let bytes = self.read(checkpoint)?;
+            let mut lots = (0..).step_by(rows).zip(bytes.chunks(rows * row_bytes));
+            return lots.try_for_each(|(first, lot)| take(first, lot));
+        }
+        let mut bytes = Vec::new();
+        for first in (0..self.out_features).step_by(rows) {
+            let lot = rows.min(self.out_features - first);
+            bytes.resize(lot * row_bytes, 0);
+            checkpoint.read_at(&self.tensor, (first * row_bytes) as u64, &mut bytes)?;
+            take(first, &bytes)?;
+        }
+        Ok(())
     }
 
     /// Views bytes as rows of this weight.

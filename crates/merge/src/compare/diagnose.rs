@@ -5,7 +5,6 @@ use tlora_rebuild::AdaptedModule;
 
 use super::tensors::Comparison;
 use crate::MergeError;
-use crate::jobs::update;
 use crate::merge::Updates;
 use crate::rows::{Buffers, Sink, merge_weight};
 
@@ -106,8 +105,8 @@ impl Comparison<'_> {
         let updates = scaled(updates, factor);
         let updates: Vec<Update> = updates
             .iter()
-            .map(|(side, module)| update(self.prepared, *side, module))
-            .collect();
+            .map(|(adapter, module)| self.prepared.update(*adapter, module))
+            .collect::<Result<_, _>>()?;
         let mut sink = Measure {
             read: &mut |offset, buffer| Ok(self.merged.read_at(found, offset, buffer)?),
             offset: 0,
@@ -135,7 +134,7 @@ impl Comparison<'_> {
     }
 }
 
-fn scaled(updates: &Updates<'_>, factor: f32) -> Vec<(tlora_format::SigmaSide, AdaptedModule)> {
+fn scaled(updates: &Updates<'_>, factor: f32) -> Vec<(usize, AdaptedModule)> {
     let scale = |module: &AdaptedModule| AdaptedModule {
         scale: module.scale * factor,
         ..module.clone()

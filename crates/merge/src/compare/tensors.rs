@@ -9,7 +9,6 @@ use tlora_rebuild::{ModuleWeight, Prepared, Progress, Run, Stage, share_out};
 
 use super::{Agreement, TensorFault};
 use crate::MergeError;
-use crate::jobs::update;
 use crate::layout::Layout;
 use crate::merge::Updates;
 use crate::rows::{Buffers, CHUNK, Sink, merge_weight};
@@ -19,7 +18,7 @@ use crate::strength::Strength;
 pub(super) struct Comparison<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) merged: &'a Checkpoint,
-    pub(super) prepared: &'a Prepared,
+    pub(super) prepared: &'a Prepared<'a>,
     pub(super) layout: &'a Layout,
     pub(super) updates: &'a BTreeMap<&'a str, Updates<'a>>,
 }
@@ -149,8 +148,8 @@ impl<'a> Comparison<'a> {
             Some((weight, updates, output)) => {
                 let updates: Vec<Update> = updates
                     .iter()
-                    .map(|(side, module)| update(self.prepared, *side, module))
-                    .collect();
+                    .map(|(adapter, module)| self.prepared.update(*adapter, module))
+                    .collect::<Result<_, _>>()?;
                 let sums = merge_weight(
                     self.checkpoint,
                     weight,

@@ -16,6 +16,16 @@ use tlora_rebuild::{Cache, Run};
 /// A tensor of a test checkpoint: name, dtype, shape, bytes.
 pub(crate) type Tensor = (&'static str, &'static str, Vec<usize>, Vec<u8>);
 
+/// Finite bf16 weights that look like noise.
+pub(crate) fn weights(count: usize, mut state: u32) -> Vec<u8> {
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [_, _, low, sign] = state.to_le_bytes();
+        [low, 0x3c + (sign & 1) + (sign & 0x80)]
+    };
+    (0..count).flat_map(|_| next()).collect()
+}
+
 /// Writes a safetensors file.
 pub(crate) fn write_shard(path: &Path, tensors: &[Tensor]) {
     let (mut begin, mut entries, mut data) = (0, Vec::new(), Vec::new());
@@ -74,9 +84,6 @@ pub(crate) fn basis(
 }
 
 /// An adapter of one group for modules that are named in full, whose R is `r` for all of them, to the last bit.
-///
-/// Every entry of R has three trained numbers, its upper, middle and lower bits as f32, and three projections that are 1
-/// at its place and 0 elsewhere.
 pub(crate) fn adapter_with_r(
     base: BaseDigest,
     modules: &[(&str, &Basis)],
@@ -84,7 +91,26 @@ pub(crate) fn adapter_with_r(
     side: SigmaSide,
     scale: f32,
 ) -> Adapter {
-    let rank = modules[0].1.rank;
+    let names: Vec<&str> = modules.iter().map(|(name, _)| *name).collect();
+    let fields = fields_with_r(base, &names, r, scale);
+    Adapter::new(AdapterFields {
+        sigma_side: side,
+        basis_check: basis_check(modules.iter().copied()),
+        ..fields
+    })
+    .unwrap()
+}
+
+/// The fields of such an adapter with an exact basis, Σ on the left, and no basis check yet.
+///
+/// Every entry of R has three trained numbers, its upper, middle and lower bits as f32, and three projections that are 1
+/// at its place and 0 elsewhere.
+pub(crate) fn fields_with_r(
+    base: BaseDigest,
+    modules: &[&str],
+    r: &[f64],
+    scale: f32,
+) -> AdapterFields {
     let count = u32::try_from(modules.len()).unwrap();
     let (mut v, mut values) = (Vec::new(), Vec::new());
     for (entry, number) in r.iter().enumerate() {
@@ -94,19 +120,17 @@ pub(crate) fn adapter_with_r(
                 .extend((0..r.len()).map(|place| if place == entry { 1_f32.to_bits() } else { 0 }));
         }
     }
-    Adapter::new(AdapterFields {
+    AdapterFields {
         precision: Precision::F32,
         u: u16::try_from(v.len()).unwrap(),
         v,
-        rank: u8::try_from(rank).unwrap(),
+        rank: u8::try_from(r.len().isqrt()).unwrap(),
         module_count: count,
         group_count: 1,
         n_tie: count,
         tying: Tying::Tiled,
-        targets: TargetModules::Modules(
-            modules.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        ),
-        sigma_side: side,
+        targets: TargetModules::Modules(modules.iter().map(|name| (*name).to_owned()).collect()),
+        sigma_side: SigmaSide::Left,
         basis: BasisKind::Exact,
         basis_rounding: Rounding::None,
         projection: ProjectionKind::Explicit {
@@ -116,7 +140,7 @@ pub(crate) fn adapter_with_r(
         },
         scale,
         base,
-        basis_check: basis_check(modules.iter().copied()),
+        basis_check: [0; 8],
         module_ranks: None,
         module_scales: None,
         transposed: None,
@@ -124,8 +148,7 @@ pub(crate) fn adapter_with_r(
         corrections: Corrections::default(),
         text: BTreeMap::new(),
         unknown: BTreeMap::new(),
-    })
-    .unwrap()
+    }
 }
 
 /// Three f32 whose sum, from the first on, is the number.
