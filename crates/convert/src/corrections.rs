@@ -1,0 +1,165 @@
+//! Which entries of rounded factors to correct, so that as few as possible bring ΔW within a limit.
+//!
+//! PEFT rounds singular vectors that LAPACK computed in single precision. About one entry in three hundred lies so near
+//! to a rounding boundary that the exact vector is rounded the other way.
+
+use tlora_basis::{BasisError, Difference, Factors, RoundedFactors};
+use tlora_format::Correction;
+
+use crate::matching::{Match, residual};
+use crate::residual::frobenius;
+
+/// More steps than a rounding can be off by; an entry that needs more is so small that it does not matter.
+const MOST_STEPS: i64 = 16;
+
+/// The corrections of one module after which the residual is at most `wanted`, or all that there are.
+///
+/// # Errors
+/// If the factors have another shape.
+pub(crate) fn choose(
+    stored: &Factors,
+    rounded: &RoundedFactors,
+    matched: &Match,
+    r: &[f64],
+    wanted: f64,
+) -> Result<(Vec<Correction>, f64), BasisError> {
+    let (b, a) = turned_bits(stored, rounded, matched);
+    let ranked = by_effect(rounded, &rounded.differences(&b, &a)?, matched, r);
+    let after = |count: usize| {
+        let chosen = first(&ranked, count);
+        let mut corrected = rounded.clone();
+        corrected.correct(chosen.iter().copied())?;
+        Ok::<_, BasisError>((
+            residual(stored, &corrected.to_factors(), matched, r),
+            chosen,
+        ))
+    };
+    // The residual falls with the count but for noise; the smallest count that is found is taken as it is.
+    let (mut too_few, mut enough) = (0, ranked.len());
+    while too_few < enough {
+        let middle = usize::midpoint(too_few, enough);
+        if after(middle)?.0 <= wanted {
+            enough = middle;
+        } else {
+            too_few = middle + 1;
+        }
+    }
+    let (residual, chosen) = after(enough)?;
+    Ok((chosen, residual))
+}
+
+/// The first ones, by entry.
+fn first(ranked: &[Correction], count: usize) -> Vec<Correction> {
+    let mut chosen = ranked[..count].to_vec();
+    chosen.sort_unstable_by_key(|correction| correction.entry);
+    chosen
+}
+
+/// The stored factors in the rebuilt ones' orientation, as bit patterns of their type, which holds them exactly.
+fn turned_bits(
+    stored: &Factors,
+    rounded: &RoundedFactors,
+    matched: &Match,
+) -> (Vec<u16>, Vec<u16>) {
+    let (rank, columns) = (stored.rank, stored.columns);
+    let bits = |value: f64, column: usize| {
+        rounded.dtype.round(if matched.negated[column] {
+            -value
+        } else {
+            value
+        })
+    };
+    let b = stored
+        .b
+        .iter()
+        .enumerate()
+        .map(|(i, &value)| bits(value, i % rank));
+    let a = stored
+        .a
+        .iter()
+        .enumerate()
+        .map(|(i, &value)| bits(value, i / columns));
+    (b.collect(), a.collect())
+}
+
+/// The corrections that can be made, the one that moves ΔW most first.
+fn by_effect(
+    rounded: &RoundedFactors,
+    differences: &[Difference],
+    matched: &Match,
+    r: &[f64],
+) -> Vec<Correction> {
+    let middle = matched.turned(r);
+    let factors = rounded.to_factors();
+    let weights = Weights::new(&factors, &middle);
+    let entries = factors.b.len();
+    let mut ranked: Vec<(f64, Correction)> = differences
+        .iter()
+        .filter_map(|difference| {
+            let steps = difference.steps.filter(|steps| steps.abs() <= MOST_STEPS)?;
+            let entry = usize::try_from(difference.entry).ok()?;
+            let (bits, weight) = match entry.checked_sub(entries) {
+                None => (*rounded.b.get(entry)?, weights.of_b[entry % factors.rank]),
+                Some(entry) => (
+                    *rounded.a.get(entry)?,
+                    weights.of_a[entry / factors.columns],
+                ),
+            };
+            let other = u16::try_from(i64::from(bits & 0x7FFF) + steps).ok()?;
+            let step = rounded.dtype.value(bits & 0x7FFF) - rounded.dtype.value(other);
+            Some((
+                step.abs() * weight,
+                Correction {
+                    entry: difference.entry,
+                    steps,
+                },
+            ))
+        })
+        .collect();
+    ranked.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    ranked
+        .into_iter()
+        .map(|(_, correction)| correction)
+        .collect()
+}
+
+/// By how much ΔW moves with an entry of each column of B, and of each row of A.
+struct Weights {
+    of_b: Vec<f64>,
+    of_a: Vec<f64>,
+}
+
+impl Weights {
+    fn new(factors: &Factors, middle: &[f64]) -> Self {
+        let rank = factors.rank;
+        let norms_b: Vec<f64> = (0..rank)
+            .map(|c| {
+                frobenius(
+                    &factors
+                        .b
+                        .iter()
+                        .skip(c)
+                        .step_by(rank)
+                        .copied()
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        let norms_a: Vec<f64> = factors
+            .a
+            .chunks_exact(factors.columns)
+            .map(frobenius)
+            .collect();
+        // The columns of B and the rows of A are nearly orthogonal, so the norms of combinations are those of their parts.
+        let combine =
+            |entries: &mut dyn Iterator<Item = f64>| frobenius(&entries.collect::<Vec<_>>());
+        Self {
+            of_b: (0..rank)
+                .map(|j| combine(&mut (0..rank).map(|k| middle[j * rank + k] * norms_a[k])))
+                .collect(),
+            of_a: (0..rank)
+                .map(|k| combine(&mut (0..rank).map(|j| middle[j * rank + k] * norms_b[j])))
+                .collect(),
+        }
+    }
+}
