@@ -5,7 +5,10 @@
 mod matrices;
 
 use matrices::{DTYPES, Matrix, power_of_two};
-use tlora_basis::{Basis, ExactBasis, Isa, Update, WeightDtype, exact_basis_on, merge_rows_on};
+use tlora_basis::{
+    Basis, ExactBasis, Factors, HalfDtype, Isa, RoundedFactors, Rsvd, Update, WeightDtype,
+    exact_basis_on, merge_rows_on, rsvd_factors, rsvd_factors_on,
+};
 
 /// Bit patterns, so that −0 and +0 differ.
 fn bits(result: &ExactBasis) -> (u32, usize, Vec<u64>) {
@@ -102,6 +105,92 @@ fn a_basis_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn rsvd_does_not_depend_on_the_instruction_set() {
+    let shapes = [
+        (1, 1),
+        (1, 40),
+        (40, 1),
+        (7, 5),
+        (33, 47),
+        (129, 64),
+        (64, 257),
+        (300, 131),
+    ];
+    for dtype in DTYPES {
+        for (rows, columns) in shapes {
+            let matrix = Matrix::random(dtype, rows, columns, 17);
+            for (rank, oversample) in [(1, 0), (1, 3), (2, 10), (5, 0), (16, 7)] {
+                if rank > rows.min(columns) {
+                    continue;
+                }
+                let rsvd = Rsvd {
+                    seed: 42,
+                    n_iter: 3,
+                    oversample,
+                };
+                let expected = rsvd_factors_on(scalar(), &matrix.weight(), rank, rsvd).unwrap();
+                for isa in Isa::available() {
+                    let found = rsvd_factors_on(isa, &matrix.weight(), rank, rsvd).unwrap();
+                    assert_eq!(
+                        factor_bits(&found),
+                        factor_bits(&expected),
+                        "{isa:?} {dtype:?} {rows} × {columns} rank {rank} + {oversample}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rounded_factors_do_not_depend_on_the_instruction_set() {
+    for dtype in DTYPES {
+        for (rows, columns) in [(1, 9), (300, 131), (64, 257)] {
+            let matrix = Matrix::random(dtype, rows, columns, 18);
+            for rank in [1, 2, 3, 9] {
+                let weight = matrix.weight();
+                let basis = exact_basis_on(scalar(), &weight, rank).unwrap().basis;
+                let rounded =
+                    |isa| RoundedFactors::new_on(isa, &weight, &basis, HalfDtype::Bf16).unwrap();
+                let expected = rounded(scalar());
+                for isa in Isa::available() {
+                    assert_eq!(rounded(isa), expected, "{isa:?} {dtype:?} rank {rank}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rsvd_does_not_depend_on_the_number_of_threads() {
+    for (rows, columns) in [(1_100, 1_000), (1_000, 1_100)] {
+        let matrix = Matrix::random(WeightDtype::Bf16, rows, columns, 19);
+        let rsvd = Rsvd {
+            seed: 7,
+            n_iter: 2,
+            oversample: 10,
+        };
+        let on_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let factors = pool.install(|| rsvd_factors(&matrix.weight(), 2, rsvd).unwrap());
+            factor_bits(&factors)
+        };
+        let expected = on_threads(1);
+        for threads in [2, 5] {
+            assert_eq!(on_threads(threads), expected, "{threads} threads");
+        }
+    }
+}
+
+fn factor_bits(factors: &Factors) -> Vec<u64> {
+    let values = factors.b.iter().chain(&factors.a);
+    values.map(|x| x.to_bits()).collect()
+}
+
+#[test]
 fn a_merge_does_not_depend_on_the_instruction_set() {
     for input in DTYPES {
         for (rows, columns) in [(1, 1), (3, 15), (5, 16), (70, 53)] {
@@ -115,6 +204,7 @@ fn a_merge_does_not_depend_on_the_instruction_set() {
                     .collect();
                 let updates = [
                     Update::new(&basis, core),
+                    Update::from_factors(&factors(rows, columns, rank), vec![0.01; rank * rank]),
                     Update::new(&basis, vec![0.01; rank * rank]),
                 ];
                 for output in DTYPES {
@@ -137,6 +227,13 @@ fn a_merge_does_not_depend_on_the_instruction_set() {
             }
         }
     }
+}
+
+/// Any factors of this shape.
+fn factors(rows: usize, columns: usize, rank: usize) -> Factors {
+    let values = |seed, count| (0..count).map(|i| matrices::uniform(seed, i)).collect();
+    let (b, a) = (values(20, rows * rank), values(21, rank * columns));
+    Factors::new(rows, columns, rank, b, a).unwrap()
 }
 
 #[test]
