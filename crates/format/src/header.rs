@@ -11,7 +11,7 @@ pub const HEADER_LENGTH: usize = 88;
 /// Length of the checksum at the end.
 pub(crate) const CHECKSUM_LENGTH: usize = 8;
 /// A header, two bytes of v, and the checksum.
-const SHORTEST: usize = 98;
+pub(crate) const SHORTEST: usize = 98;
 pub(crate) const MOST_MODULES: u32 = 1 << 20;
 const MOST_VALUES: u64 = 1 << 24;
 const LARGEST_EXACT_RANK: u8 = 64;

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use crate::codes::{BasisCode, Code, ProjectionCode};
 use crate::cursor::Cursor;
-use crate::header::{HEADER_LENGTH, check_magic, check_version};
+use crate::header::{HEADER_LENGTH, SHORTEST, check_magic, check_version};
 use crate::section::{SECTION_HEADER_LENGTH, SIZE_LIMIT};
 use crate::{Adapter, ParseError, Rounding};
 
@@ -83,10 +83,11 @@ impl Adapter {
         let mut bytes = Vec::new();
         read_up_to(
             &mut reader,
-            u64::try_from(HEADER_LENGTH).unwrap_or(u64::MAX),
+            u64::try_from(SHORTEST).unwrap_or(u64::MAX),
             &mut bytes,
         )?;
-        if bytes.len() < HEADER_LENGTH {
+        // R2 comes before R3.
+        if bytes.len() < SHORTEST {
             return Ok(Self::parse(&bytes)?);
         }
         let limit = size_limit(&bytes)?;
