@@ -4,12 +4,14 @@
 //! - [`Bundle::parse`] reads a signed file, [`Bundle::verify_with_key`] and [`Bundle::verify_with_identity`] give a
 //!   [`Verified`] one, and only that has a [`Statement`] that somebody vouches for.
 //! - [`sign()`] makes one with a [`PrivateKey`]; [`oms`] does both for bundles of OpenSSF Model Signing.
+//! - [`file_predicate`] and [`run_predicate`] are what is signed: what a file says, and how a [`RunDirectory`] came to it.
 //!
 //! Checks:
 //! - [`Policy::read`] reads what a user wants of an adapter, [`Check`] has the checks and their ids.
 //! - [`verify()`] makes those that need no weights and gives a [`Report`]; [`Lock`] pins files.
 #![forbid(unsafe_code)]
 
+mod attest;
 mod check;
 mod encoding;
 mod json;
@@ -20,10 +22,12 @@ mod lock;
 pub mod oms;
 mod policy;
 mod report;
+mod run_directory;
 mod signature;
 mod statement;
 mod verify;
 
+pub use attest::{SLSA_PROVENANCE, file_predicate, run_predicate};
 pub use check::{Check, Group, Outcome};
 pub use json::JsonError;
 #[cfg(feature = "keyless")]
@@ -35,6 +39,7 @@ pub use policy::{
     SignerIdentity,
 };
 pub use report::{Finding, Report, Verdict};
+pub use run_directory::{RunDirectory, RunError};
 pub use signature::{Bundle, BundleError, BundleLines, SignatureError, Verified, sign};
 pub use statement::{Statement, StatementError, Subject};
 pub use verify::{BundleFile, Evidence, canonical_seed, claim, verify};

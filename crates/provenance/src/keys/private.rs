@@ -56,13 +56,18 @@ impl PrivateKey {
     /// # Errors
     /// If it cannot be read, its permissions are too wide, or as [`from_pem`](Self::from_pem).
     pub fn read(path: &Path, passphrase: Option<&[u8]>) -> Result<Self, KeyError> {
+        let refused = || KeyError::NotAKeyFile {
+            path: path.to_owned(),
+            limit: SIZE_LIMIT,
+        };
+        // Looked at before it is opened, since opening a FIFO waits; and again, since only then it stays the same.
+        if !fs_err::metadata(path)?.is_file() {
+            return Err(refused());
+        }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.len() > SIZE_LIMIT {
-            return Err(KeyError::NotAKeyFile {
-                path: path.to_owned(),
-                limit: SIZE_LIMIT,
-            });
+            return Err(refused());
         }
         check_mode(path, &metadata)?;
         let mut text = Zeroizing::new(String::new());
