@@ -84,7 +84,7 @@ CASES = {
                   note="another seed and number of iterations, as reconstr_config.json says"),
     "xs-seed-unknown": xs("flat-f32", "embeds", r=4, lora_alpha=4, target_modules=["q_proj"], svd={"n_iter": 2, "random_state": 7},
                           note="as xs-seed, but nothing says so"),
-    "xs-exact": xs("flat-f32", "embeds", r=4, lora_alpha=4, target_modules=["q_proj"], method="exact",
+    "xs-exact": xs("flat-f32", r=4, lora_alpha=4, target_modules=["q_proj"], method="exact",
                    note="the repository's later branch: torch.linalg.svd in place of the randomised SVD, no reconstr_config.json"),
     "xs-half-random": xs("flat-f32", "embeds", r=4, lora_alpha=4, target_modules=["q_proj"], half_init_dec=True, settings_at="above",
                          note="the lower half of the decoder is random"),

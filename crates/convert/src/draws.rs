@@ -98,9 +98,7 @@ pub(crate) fn numbers(
     let number = |one: &Stored<'_>| {
         let u = one.values.len() / (one.rank * one.rank);
         let first = |number: u64| {
-            torch_projections(seed.wrapping_add(number), u, one.rank, rounding)
-                .into_iter()
-                .take(FIRST)
+            torch_projections(seed.wrapping_add(number), u, one.rank, rounding).take(FIRST)
         };
         let all = beginnings
             .entry((u, one.rank))

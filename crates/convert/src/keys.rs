@@ -25,6 +25,9 @@ pub(crate) enum Key<'a> {
     Other,
 }
 
+/// Makes the key of a module.
+type OfModule<'a> = fn(&'a str) -> Key<'a>;
+
 const MODEL: &str = "base_model.model.";
 const VECTORS: &str = "base_model.tinylora_v.";
 /// Up to peft 0.17 the name of the adapter was cut out of the middle of the key; from 0.18 on it is not.
@@ -43,7 +46,7 @@ impl<'a> Key<'a> {
         let Some(inner) = name.strip_prefix(MODEL) else {
             return embedding.map_or(Self::Other, Self::EmbeddingCopy);
         };
-        let ends: [(&str, fn(&'a str) -> Self); 6] = [
+        let ends: [(&str, OfModule<'a>); 6] = [
             (".tinylora_A", Self::TinyA),
             (".tinylora_B", Self::TinyB),
             (".tinylora_P", Self::TinyP),
@@ -51,7 +54,7 @@ impl<'a> Key<'a> {
             (".lora_B.weight", Self::LoraB),
             (".base_layer.weight", Self::EmbeddingCopy),
         ];
-        let latent = LATENT.map(|end| (end, Self::LatentR as fn(&'a str) -> Self));
+        let latent = LATENT.map(|end| (end, Self::LatentR as OfModule<'a>));
         let found = ends.into_iter().chain(latent).find_map(|(end, key)| {
             Some(key(inner
                 .strip_suffix(end)

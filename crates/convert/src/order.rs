@@ -6,7 +6,8 @@
 /// Where a module stands among the others; smaller is earlier.
 type Place = (u8, u64, usize);
 
-const BEFORE: [&str; 6] = [
+/// Embeddings, by the last part of their names.
+pub(crate) const EMBEDDINGS: [&str; 6] = [
     "embed_tokens",
     "wte",
     "wpe",
@@ -152,7 +153,7 @@ fn place(module: &str, parts: &[&str]) -> Option<Place> {
     let last = *names.last()?;
     let position = |list: &[&str], name: &str| list.iter().position(|&listed| listed == name);
     match numbers {
-        0 => position(&BEFORE, last)
+        0 => position(&EMBEDDINGS, last)
             .map(|position| (0, 0, position))
             .or_else(|| position(&AFTER, last).map(|position| (2, 0, position))),
         1 => {

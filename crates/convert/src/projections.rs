@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tlora_basis::torch_projections;
+use tlora_basis::{torch_projections, torch_seed};
 use tlora_format::{Precision, ProjectionKind, Rounding, SeedRule};
 use tlora_rebuild::ModuleWeight;
 
@@ -159,13 +159,8 @@ impl Draws {
                 rule,
                 rounding,
             } => {
-                let own = match rule {
-                    SeedRule::PerModule => seed.wrapping_add(number.into()),
-                    SeedRule::Shared => seed,
-                };
-                torch_projections(own, u, weight.rank, rounding)
-                    .into_iter()
-                    .collect()
+                let own = torch_seed(seed, rule, number as usize);
+                torch_projections(own, u, weight.rank, rounding).collect()
             }
             Self::Stored => stored.get(&weight.name).cloned().unwrap_or_default(),
         }

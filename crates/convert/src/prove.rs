@@ -41,7 +41,7 @@ impl Job<'_> {
         drafted: &DraftModule,
     ) -> Result<ModuleReport, ConvertError> {
         let stored = self.stored(drafted)?;
-        let rebuilt = prepared.factors(0, module)?;
+        let rebuilt = prepared.factors(0, module, prepared.adapters[0].sigma_side)?;
         let middle = factored_core(module.scale, &module.r, &module.negated);
         let found = Product {
             b: &rebuilt.b,

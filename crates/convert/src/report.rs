@@ -1,7 +1,7 @@
 //! What a conversion did, as data.
 
 use serde::Serialize;
-use tlora_format::{Adapter, BasisKind, ProjectionKind, Rounding, SeedRule};
+use tlora_format::{Adapter, BasisKind, Corrections, ProjectionKind, Rounding, SeedRule};
 
 use crate::ConvertError;
 use crate::source::{Source, Tensors};
@@ -54,6 +54,8 @@ pub struct BasisReport {
     pub negated_columns: usize,
     /// Entries that are corrected.
     pub corrected_entries: usize,
+    /// Bytes of the file that this takes.
+    pub correction_bytes: usize,
 }
 
 /// Where the basis of the result comes from.
@@ -175,6 +177,7 @@ impl Report {
                 .filter(|&&negated| negated)
                 .count(),
             corrected_entries: adapter.corrections.iter().count(),
+            correction_bytes: correction_bytes(adapter),
         }
     }
 
@@ -208,7 +211,7 @@ impl Report {
         match (&source.tensors, &adapter.projection) {
             (_, ProjectionKind::Explicit { .. }) => notes.push(Note::ProjectionsEmbedded),
             (Tensors::TinyLora { .. }, _) if !source.has_projections() => {
-                notes.push(Note::ProjectionsNotStored)
+                notes.push(Note::ProjectionsNotStored);
             }
             _ => {}
         }
@@ -217,4 +220,12 @@ impl Report {
         }));
         notes
     }
+}
+
+/// The length of the corrections section.
+fn correction_bytes(adapter: &Adapter) -> usize {
+    let mut without = adapter.clone().into_fields();
+    without.corrections = Corrections::default();
+    let shorter = Adapter::new(without).map_or(0, |without| without.to_bytes().len());
+    adapter.to_bytes().len().saturating_sub(shorter)
 }

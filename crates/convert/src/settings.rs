@@ -143,7 +143,7 @@ pub(crate) fn reconstruction(dir: &Path) -> Result<Rsvd, ConvertError> {
     let small = u16::try_from(n_iter).ok().filter(|&n_iter| n_iter <= 1000);
     Ok(Rsvd {
         seed: u32::try_from(seed)
-            .map_err(|_| svd.wrong("random_state", &seed.into(), "0 to 4294967295"))?,
+            .map_err(|_too_large| svd.wrong("random_state", &seed.into(), "0 to 4294967295"))?,
         n_iter: small.ok_or_else(|| svd.wrong("n_iter", &n_iter.into(), "0 to 1000"))?,
         ..USUAL
     })

@@ -1,9 +1,5 @@
 //! What the tests of this crate share: the golden checkpoints, and ΔW of an adapter as a whole matrix.
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test file uses a part of it"
-)]
+#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -129,7 +125,7 @@ pub(crate) fn updates(bytes: &[u8], base: &Path) -> BTreeMap<String, Vec<f64>> {
     let modules = prepared.plans[0].iter();
     modules
         .map(|module| {
-            let factors = prepared.factors(0, module).unwrap();
+            let factors = prepared.factors(0, module, adapter.sigma_side).unwrap();
             let core = factored_core(module.scale, &module.r, &module.negated);
             let (rank, rows, columns) = (factors.rank, factors.rows, factors.columns);
             let entry = |i: usize, j: usize| -> f64 {
