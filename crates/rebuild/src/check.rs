@@ -1,6 +1,7 @@
 //! The basis checks of adapters, compared with what was rebuilt (spec §6.7).
 
 use tlora_basis::{BasisCheck, Factors};
+use tlora_format::SigmaSide;
 
 use crate::module_basis::Kind;
 use crate::{Prepared, RebuildError, Run, Stage, share_out};
@@ -65,7 +66,9 @@ fn rsvd_check(
     run.progress.start(Stage::Bases, total.sum());
     for lot in modules.chunks(run.threads.get() * LOT) {
         let mut computed = share_out(lot, run.threads, |module, _: &mut ()| {
-            let factors = prepared.factors(number, module)?.into_owned();
+            let factors = prepared
+                .factors(number, module, SigmaSide::Left)?
+                .into_owned();
             run.progress.advance(module.weight.tensor.bytes);
             Ok::<_, RebuildError>((module.number, factors))
         })?;

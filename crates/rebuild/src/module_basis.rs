@@ -76,7 +76,8 @@ impl<'a> Kind<'a> {
     }
 }
 
-/// B and A of a module, with no signs applied. Those of an exact basis are UΣ^a and Σ^b·Vᵀ.
+/// B and A of a module, with no signs applied. Those of an exact basis are UΣ^a and Σ^b·Vᵀ by
+/// `side`.
 ///
 /// # Errors
 /// The weight cannot be read or has no such basis, or the factors of the file are those of another size.
@@ -84,11 +85,12 @@ pub(crate) fn factors(
     checkpoint: &Checkpoint,
     adapter: &Adapter,
     module: &AdaptedModule,
+    side: SigmaSide,
     bases: &Bases,
 ) -> Result<Factors, RebuildError> {
     let weight = &module.weight;
     match Kind::of(adapter) {
-        Kind::Exact => split(checkpoint, weight, &bases[weight], adapter.sigma_side),
+        Kind::Exact => split(checkpoint, weight, &bases[weight], side),
         Kind::Rounded(dtype) => {
             let bytes = weight.read(checkpoint)?;
             let rows = weight.rows(&bytes)?;

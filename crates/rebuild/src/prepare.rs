@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tlora_basis::{Factors, Update};
+use tlora_basis::{Basis, Factors, Update};
 use tlora_checkpoint::Checkpoint;
 use tlora_checkpoint::tmd1::Digested;
-use tlora_format::{Adapter, BaseDigest};
+use tlora_format::{Adapter, BaseDigest, SigmaSide};
 
 use crate::bases::{self, Bases, BasisNote};
 use crate::budget::Budget;
@@ -45,10 +45,12 @@ impl Prepared<'_> {
         adapter: usize,
         module: &AdaptedModule,
     ) -> Result<ModuleBasis<'_>, RebuildError> {
-        match Kind::of(&self.adapters[adapter]) {
-            Kind::Exact => Ok(ModuleBasis::Exact(&self.bases[&module.weight])),
-            _ => self.factors(adapter, module).map(ModuleBasis::Factors),
+        if let Some(basis) = self.exact_basis(adapter, module) {
+            return Ok(ModuleBasis::Exact(basis));
         }
+        let side = self.adapters[adapter].sigma_side;
+        self.factors(adapter, module, side)
+            .map(ModuleBasis::Factors)
     }
 
     /// The update of a module by an adapter, ready for its rows.
@@ -60,8 +62,17 @@ impl Prepared<'_> {
         Ok(self.basis(adapter, module)?.update(side, module))
     }
 
+    /// V and σ of a module, if its basis is exact and not rounded.
+    #[must_use]
+    pub fn exact_basis(&self, adapter: usize, module: &AdaptedModule) -> Option<&Basis> {
+        match Kind::of(&self.adapters[adapter]) {
+            Kind::Exact => Some(&self.bases[&module.weight]),
+            _ => None,
+        }
+    }
+
     /// B and A with ΔW = scale·B·R·A, whatever the kind of the basis, with no signs applied. Those of an exact basis are
-    /// UΣ^a and Σ^b·Vᵀ.
+    /// UΣ^a and Σ^b·Vᵀ by `side`, which other kinds ignore.
     ///
     /// # Errors
     /// As [`Self::basis`].
@@ -69,6 +80,7 @@ impl Prepared<'_> {
         &self,
         adapter: usize,
         module: &AdaptedModule,
+        side: SigmaSide,
     ) -> Result<Cow<'_, Factors>, RebuildError> {
         if let Some(kept) = self.kept.get(&(adapter, module.number)) {
             return Ok(Cow::Borrowed(kept));
@@ -79,7 +91,7 @@ impl Prepared<'_> {
             Kind::Exact | Kind::Explicit(..) => 0,
         };
         let _held = self.budget.take(held);
-        let factors = || factors(self.checkpoint, adapter, module, &self.bases);
+        let factors = || factors(self.checkpoint, adapter, module, side, &self.bases);
         self.pool.install(factors).map(Cow::Owned)
     }
 }

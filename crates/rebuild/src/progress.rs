@@ -12,6 +12,8 @@ pub enum Stage {
     Merge,
     /// Measuring an update without writing anything.
     Measure,
+    /// Computing the factors of an adapter and writing them.
+    Export,
     /// Comparing the modules of an adapter with the checkpoint that it is made from.
     Compare,
 }

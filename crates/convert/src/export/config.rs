@@ -48,9 +48,14 @@ fn common(draft: &Draft<'_>, options: &ExportOptions<'_>) -> Map<String, Value> 
 
 fn lora(draft: &Draft<'_>) -> Map<String, Value> {
     // PEFT's scaling is alpha / r: of modules with a rank of their own too.
-    let own = draft.modules.iter().map(|module| (module, draft.rank_of(module)));
+    let own = draft
+        .modules
+        .iter()
+        .map(|module| (module, draft.rank_of(module)));
     let own = own.filter(|(_, rank)| *rank != draft.rank);
-    let own: Map<String, Value> = own.map(|(module, rank)| (module.name.clone(), rank.into())).collect();
+    let own: Map<String, Value> = own
+        .map(|(module, rank)| (module.name.clone(), rank.into()))
+        .collect();
     members(json!({
         "alpha_pattern": own,
         "init_lora_weights": true,

@@ -160,7 +160,9 @@ impl<'a> Draft<'a> {
 
 /// The rank in the settings.
 fn rank(modules: &[Placed<'_>], format: ExportFormat) -> Result<usize, ExportError> {
-    let largest = modules.iter().max_by_key(|module| module.module.weight.rank);
+    let largest = modules
+        .iter()
+        .max_by_key(|module| module.module.weight.rank);
     let Some(Placed { module, .. }) = largest else {
         return Ok(1);
     };
@@ -183,7 +185,9 @@ fn rank(modules: &[Placed<'_>], format: ExportFormat) -> Result<usize, ExportErr
 
 /// The groups in the order in which PEFT numbers the modules.
 fn tying(modules: &[Placed<'_>], model_type: Option<&str>) -> Result<PeftTying, ExportError> {
-    let groups = modules.iter().map(|module| (module.name.clone(), module.module.group));
+    let groups = modules
+        .iter()
+        .map(|module| (module.name.clone(), module.module.group));
     let groups: std::collections::BTreeMap<String, u32> = groups.collect();
     let distinct: BTreeSet<u32> = groups.values().copied().collect();
     let names: Vec<String> = modules.iter().map(|module| module.name.clone()).collect();

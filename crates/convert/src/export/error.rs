@@ -36,7 +36,9 @@ pub enum ExportError {
         model_type: Option<String>,
     },
     /// PEFT's TinyLoRA clips ranks to the sides of a weight, and the factors in the file are not clipped.
-    #[error("{module} is {out_features} × {in_features} and has rank {rank}; PEFT's TinyLoRA has at most the smaller side")]
+    #[error(
+        "{module} is {out_features} × {in_features} and has rank {rank}; PEFT's TinyLoRA has at most the smaller side"
+    )]
     RankAboveSides {
         /// The module.
         module: String,

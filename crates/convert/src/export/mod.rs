@@ -19,9 +19,7 @@ use std::path::Path;
 
 use tlora_checkpoint::{Checkpoint, OutputDirectory, OutputOptions};
 use tlora_format::{Adapter, Precision};
-use tlora_rebuild::{
-    BasisNote, Run, Stage, digest, ensure_base, plan_all, prepare, share_out,
-};
+use tlora_rebuild::{BasisNote, Run, Stage, digest, ensure_base, plan_all, prepare, share_out};
 
 pub use self::error::ExportError;
 

@@ -91,8 +91,6 @@ mod tests {
     fn a_full_name_that_ends_another_is_ambiguous() {
         let base = modules_of(["q.weight", "x.q.weight"].into_iter());
         let error = target_modules(&base, &["q"]).unwrap_err();
-        assert!(
-            matches!(error, ExportError::Ambiguous { other, .. } if other == "x.q")
-        );
+        assert!(matches!(error, ExportError::Ambiguous { other, .. } if other == "x.q"));
     }
 }

@@ -4,7 +4,6 @@ use tlora_basis::Basis;
 use tlora_format::{Adapter, SigmaSide};
 use tlora_rebuild::{Prepared, RebuildError};
 
-use super::ExportError;
 use super::factors::{Values, heightened, transposed, widened};
 use super::names::Placed;
 use super::write::Tensor;
@@ -23,7 +22,6 @@ pub(super) fn tensors(placed: &Placed<'_>, u: u16, rank: usize) -> [Tensor; 3] {
 pub(super) fn vector(group: usize, u: u16) -> Tensor {
     Tensor::new(format!("base_model.tinylora_v.{group}"), &[usize::from(u)])
 }
-
 
 /// The values of A, B and P, with zeros up to `rank`.
 ///
@@ -51,7 +49,13 @@ pub(super) fn values<'a>(
         (a, b) = (transposed(&b, own), transposed(&a, columns));
     }
     let length = a.len() / own.max(1);
-    let p = projections(&prepared.adapters[0], placed, prepared.exact_basis(0, module), turned, rank);
+    let p = projections(
+        &prepared.adapters[0],
+        placed,
+        prepared.exact_basis(0, module),
+        turned,
+        rank,
+    );
     Ok([heightened(a, length, rank), widened(b, own, rank), p])
 }
 
@@ -89,7 +93,11 @@ fn projections<'a>(
         let rows = p.chunks_exact(own.max(1)).enumerate();
         let scaled = rows.flat_map(|(j, row)| row.iter().enumerate().map(move |(k, &p)| (j, k, p)));
         let scaled: Vec<f64> = scaled.map(|(j, k, p)| entry(j, k, p)).collect();
-        let scaled = if turned { transposed(&scaled, own) } else { scaled };
+        let scaled = if turned {
+            transposed(&scaled, own)
+        } else {
+            scaled
+        };
         let wide: Vec<f64> = widened(scaled, own, rank).collect();
         heightened(wide, rank, rank)
     });

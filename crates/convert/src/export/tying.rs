@@ -26,7 +26,9 @@ impl PeftTying {
         let (count, modules) = (vectors.len().max(1), groups.len());
         let size = modules.checked_div(count).unwrap_or(0).max(1);
         let of = |module: usize| vectors.get((module / size).min(count - 1));
-        let tiled = (0..).zip(groups).all(|(module, group)| of(module) == Some(group));
+        let tiled = (0..)
+            .zip(groups)
+            .all(|(module, group)| of(module) == Some(group));
         match weight_tying(modules, count).filter(|_| tiled) {
             Some(weight_tying) => Self {
                 weight_tying,
@@ -68,7 +70,9 @@ mod tests {
     fn peft(modules: u32, weight_tying: f64) -> Vec<u32> {
         let groups = group_count(modules, weight_tying);
         let size = (modules / groups).max(1);
-        (0..modules).map(|module| (module / size).min(groups - 1)).collect()
+        (0..modules)
+            .map(|module| (module / size).min(groups - 1))
+            .collect()
     }
 
     #[test]
@@ -76,7 +80,9 @@ mod tests {
         for modules in 1..=300 {
             for groups in 1..=modules {
                 let size = modules / groups;
-                let wanted: Vec<u32> = (0..modules).map(|module| (module / size).min(groups - 1)).collect();
+                let wanted: Vec<u32> = (0..modules)
+                    .map(|module| (module / size).min(groups - 1))
+                    .collect();
                 let tying = PeftTying::new(&wanted);
                 assert!(tying.as_in_adapter, "{groups} of {modules}");
                 assert_eq!(peft(modules, tying.weight_tying), wanted);
@@ -94,10 +100,17 @@ mod tests {
     #[test]
     fn what_is_not_tiled_is_untied() {
         // Structured, and tiled with a last group that is short.
-        for groups in [[0, 1, 0, 1].as_slice(), &[0, 0, 0, 1], &[0, 0, 0, 1, 1, 1, 2]] {
+        for groups in [
+            [0, 1, 0, 1].as_slice(),
+            &[0, 0, 0, 1],
+            &[0, 0, 0, 1, 1, 1, 2],
+        ] {
             let tying = PeftTying::new(groups);
             assert!(!tying.as_in_adapter);
-            assert_eq!((tying.weight_tying, tying.vectors.as_slice()), (0.0, groups));
+            assert_eq!(
+                (tying.weight_tying, tying.vectors.as_slice()),
+                (0.0, groups)
+            );
         }
     }
 }
