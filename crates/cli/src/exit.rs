@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     No,
     /// 2: could not find out: usage, a missing file, I/O, the environment.
     Unknown,
+    /// 3: nothing is wrong as far as it could be found out, and something that was asked for could not be.
+    Inconclusive,
 }
 
 impl Exit {
@@ -32,6 +34,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::No => 1,
             Exit::Unknown => 2,
+            Exit::Inconclusive => 3,
         })
     }
 }

@@ -56,6 +56,23 @@ impl Failure {
         self
     }
 
+    /// How the command ends.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The message, and the facts and causes under it.
+    pub(crate) fn into_parts(self) -> (String, Vec<(String, String)>) {
+        let causes = self.causes();
+        let mut facts = self.facts;
+        facts.extend(
+            causes
+                .into_iter()
+                .map(|cause| ("because".to_owned(), cause)),
+        );
+        (self.message, facts)
+    }
+
     /// The texts of the causes; a wrapper that only repeats its source is left out.
     fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();

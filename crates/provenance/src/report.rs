@@ -90,9 +90,9 @@ impl Verdict {
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// SHA-256 of the adapter's file, 64 hexadecimal digits.
-    pub sha256: String,
-    /// Its length in bytes.
+    /// SHA-256 of the adapter's file, 64 hexadecimal digits; none if it has more bytes than an adapter, which were not read.
+    pub sha256: Option<String>,
+    /// The bytes that were read.
     pub bytes: usize,
     /// SHA-256 of the policy file, if there is one.
     pub policy: Option<String>,
@@ -106,7 +106,7 @@ impl Report {
     /// Puts a finding for every check together. A check that nothing was found for is skipped; if the policy requires it, it
     /// is inconclusive, and so is one that was skipped though it is required.
     pub(crate) fn complete(
-        sha256: String,
+        sha256: Option<String>,
         bytes: usize,
         policy: Option<&Policy>,
         signers: Vec<String>,
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn report(findings: Vec<Finding>) -> Report {
-        Report::complete(String::new(), 0, None, Vec::new(), findings)
+        Report::complete(None, 0, None, Vec::new(), findings)
     }
 
     #[test]

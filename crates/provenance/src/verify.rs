@@ -20,6 +20,8 @@ use crate::{Bundle, BundleError, Date, Finding, Lock, Policy, Report};
 pub struct Evidence<'a> {
     /// The bytes of the adapter's file.
     pub bytes: &'a [u8],
+    /// Whether these are all of its bytes. More than an adapter can have are not read.
+    pub whole: bool,
     /// What they are.
     pub adapter: &'a Result<Adapter, ParseError>,
     /// What is wanted of it.
@@ -33,8 +35,6 @@ pub struct Evidence<'a> {
     /// Whom to believe about certificates.
     #[cfg(feature = "keyless")]
     pub root: &'a crate::TrustedRoot,
-    /// Whether the base is checked too, and decides how large the update is.
-    pub with_base: bool,
     /// What was found with the base and the merged checkpoint.
     pub elsewhere: Vec<Finding>,
 }
@@ -89,7 +89,7 @@ pub fn verify(evidence: Evidence<'_>) -> Report {
     findings.push(file::canonical(evidence.bytes, evidence.adapter));
     if let Ok(adapter) = evidence.adapter {
         if let Some(policy) = evidence.policy {
-            findings.extend(file::limits(adapter, policy, evidence.with_base));
+            findings.extend(file::limits(adapter, policy, &evidence.elsewhere));
         }
         findings.extend(evidence.lock.map(|(lock, path)| {
             locked::finding(lock, path, &sha256, adapter, evidence.policy, &judged)
@@ -98,5 +98,11 @@ pub fn verify(evidence: Evidence<'_>) -> Report {
     findings.extend(evidence.elsewhere);
     let signers = judged.counted().map(|signer| signer.name.clone()).collect();
     let bytes = evidence.bytes.len();
-    Report::complete(to_hex(&sha256), bytes, evidence.policy, signers, findings)
+    Report::complete(
+        evidence.whole.then(|| to_hex(&sha256)),
+        bytes,
+        evidence.policy,
+        signers,
+        findings,
+    )
 }

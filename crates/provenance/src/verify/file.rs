@@ -3,7 +3,7 @@
 use tlora_format::{Adapter, BaseDigest, BasisKind, ParseError, ProjectionKind, Rounding};
 use tlora_rebuild::{RNorm, r_norms};
 
-use crate::{Check, Finding, Policy, SeedRule};
+use crate::{Check, Finding, Outcome, Policy, SeedRule};
 
 const SEED_CONTEXT: &str = "tlora 2026-11 canonical projection seed v1";
 
@@ -34,7 +34,10 @@ pub(super) fn canonical(bytes: &[u8], adapter: &Result<Adapter, ParseError>) -> 
 }
 
 /// TL-FMT-2, TL-FMT-3, TL-FMT-4 and TL-BASE-5.
-pub(super) fn limits(adapter: &Adapter, policy: &Policy, with_base: bool) -> Vec<Finding> {
+pub(super) fn limits(adapter: &Adapter, policy: &Policy, elsewhere: &[Finding]) -> Vec<Finding> {
+    let measured =
+        |finding: &Finding| finding.check == Check::Strength && finding.outcome == Outcome::Pass;
+    let with_base = elsewhere.iter().any(measured);
     let findings = [
         policy.limits.max_params.map(|most| size(adapter, most)),
         policy
@@ -79,7 +82,7 @@ fn bound(adapter: &Adapter, most: f64, with_base: bool) -> Finding {
 fn undecided(with_base: bool, message: String) -> Finding {
     if with_base {
         // Not skipped: it was asked for, and the base has the answer.
-        Finding::pass(Check::Bound, format!("{message}; TL-BASE-4 decides"))
+        Finding::pass(Check::Bound, format!("{message}; TL-BASE-4 proves it"))
     } else {
         Finding::inconclusive(Check::Bound, format!("{message}; give --base"))
     }
