@@ -135,15 +135,17 @@ def served(vllm: Path, model: Path, dtype: str, log: Path, *options: str):
 
 
 def stop(process: subprocess.Popen) -> None:
-    """The whole group of the server, which is its session's."""
-    for number, patience in ((signal.SIGTERM, 30), (signal.SIGKILL, 10)):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(patience)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    """The server ends its workers and frees their shared memory; what is left of its process group after a minute is killed."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
 
 
 # The truth
