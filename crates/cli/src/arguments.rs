@@ -1,8 +1,18 @@
 //! The command line: every command and option, with its help. Man pages and completions come from the same text.
 
+mod convert;
+mod signing;
+mod export;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use convert::ConvertOptions;
+pub(crate) use signing::{
+    AttestOptions, KeyTypeOption, KeygenOptions, PassphraseOption, SignOptions,
+};
+pub(crate) use export::{ExportFormat, ExportOptions};
 
 /// TinyLoRA adapters: files of about a hundred bytes that steer a whole model.
 #[derive(Debug, Parser)]
@@ -29,7 +39,13 @@ pub(crate) enum Command {
     Init(Box<InitOptions>),
     Merge(MergeOptions),
     Inspect(InspectOptions),
+    Convert(Box<ConvertOptions>),
+    Export(Box<ExportOptions>),
     Digest(DigestOptions),
+    Verify(Box<VerifyOptions>),
+    Sign(SignOptions),
+    Attest(AttestOptions),
+    Keygen(KeygenOptions),
     Quickstart(QuickstartOptions),
     Completions(CompletionsOptions),
     Man(ManOptions),
@@ -265,6 +281,82 @@ pub(crate) struct DigestOptions {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) run: RunOptions,
+}
+
+/// Check what an adapter is, what it applies to, who made it, and what was made of it
+///
+/// Every check has a stable id and comes out as pass, fail, skipped or inconclusive; docs/provenance.md lists them. Without
+/// a policy the file is checked and what is given with it, and no signature counts. Exit codes: 0 all that was asked for
+/// holds; 1 a check failed; 2 the command line, the policy or a file cannot be used; 3 a check that was asked for is
+/// inconclusive.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tlora verify adapter.tlora
+  tlora verify adapter.tlora --policy tlora-policy.toml --lock tlora.lock
+  tlora verify adapter.tlora --base ./Qwen2.5-7B-Instruct --merged ./merged --policy tlora-policy.toml
+  tlora verify adapter.tlora --policy tlora-policy.toml --format sarif -o tlora.sarif")]
+pub(crate) struct VerifyOptions {
+    /// The adapter
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapter: PathBuf,
+    /// The base model: a checkpoint directory or a hub id
+    #[arg(long, value_name = "BASE")]
+    pub(crate) base: Option<String>,
+    /// A checkpoint that should be base + adapter, bit for bit
+    #[arg(long, value_name = "DIR", requires = "base")]
+    pub(crate) merged: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: TrustOptions,
+    /// The file with the digests of the adapters that a repository uses
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+    /// Put this adapter into the lock file if all other checks pass
+    #[arg(long, requires = "lock")]
+    pub(crate) write_lock: bool,
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// Write the report to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing report file
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+}
+
+/// Whom to trust, and what they signed.
+#[derive(Debug, Default, Args)]
+pub(crate) struct TrustOptions {
+    /// What has to hold, and whose signatures count
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// A file with signatures (default: the files beside the adapter that are named like it and end in .sigstore.json,
+    /// .sigstore.jsonl, .intoto.jsonl or .sig)
+    #[arg(long = "bundle", value_name = "FILE", requires = "policy")]
+    pub(crate) bundles: Vec<PathBuf>,
+    /// Whom to believe about certificates (default: the public instance of Sigstore)
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    pub(crate) trusted_root: Option<PathBuf>,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs; docs/json.md describes it
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML, for test reports
+    Junit,
+    /// Annotations and a step summary of GitHub Actions
+    Github,
 }
 
 /// Run the main commands on a small model that comes with this program

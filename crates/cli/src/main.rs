@@ -12,7 +12,9 @@ mod exit;
 mod explain;
 mod failure;
 mod input;
+mod key_file;
 mod progress;
+mod report;
 mod table;
 mod terminal;
 
@@ -37,7 +39,13 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Init(options) => commands::init::run(&options),
         Command::Merge(options) => commands::merge::run(&options),
         Command::Inspect(options) => commands::inspect::run(&options),
+        Command::Convert(options) => commands::convert::run(&options),
+        Command::Export(options) => commands::export::run(&options),
         Command::Digest(options) => commands::digest::run(&options),
+        Command::Verify(options) => commands::verify::run(&options),
+        Command::Sign(options) => commands::sign::run(&options),
+        Command::Attest(options) => commands::attest::run(&options),
+        Command::Keygen(options) => commands::keygen::run(&options),
         Command::Quickstart(options) => commands::quickstart::run(&options),
         Command::Completions(options) => commands::completions::run(&options),
         Command::Man(options) => commands::man::run(&options),

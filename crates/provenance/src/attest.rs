@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tlora_format::{Adapter, BaseDigest, Precision, ProjectionKind};
 
 use crate::encoding::to_hex;
+use crate::json::{self, JsonError};
 use crate::run_directory::{Evaluation, Facts, RunDirectory, RunError};
 
 /// The predicate type of statements about how a file was made.
@@ -71,6 +72,14 @@ pub fn run_predicate(
         }),
         details,
     ))
+}
+
+/// A predicate that somebody else wrote, a JSON object.
+///
+/// # Errors
+/// If it is none, or has a key twice.
+pub fn parse_predicate(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
+    json::typed(json::parse(bytes)?)
 }
 
 fn predicate(definition: Value, details: Value) -> Map<String, Value> {

@@ -27,7 +27,7 @@ mod signature;
 mod statement;
 mod verify;
 
-pub use attest::{SLSA_PROVENANCE, file_predicate, run_predicate};
+pub use attest::{SLSA_PROVENANCE, file_predicate, parse_predicate, run_predicate};
 pub use check::{Check, Group, Outcome};
 pub use json::JsonError;
 #[cfg(feature = "keyless")]

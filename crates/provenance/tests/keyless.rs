@@ -1,4 +1,5 @@
 //! Keyless verification on a real attestation of GitHub Actions; no test here has a use for the network.
+#![expect(clippy::unwrap_used, reason = "a test")]
 #![cfg(feature = "keyless")]
 
 use serde_json::Value;

@@ -1,4 +1,5 @@
 //! Keys as OpenSSL and the `cryptography` package write them; `fixtures/make.py` made the files.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::path::{Path, PathBuf};
 

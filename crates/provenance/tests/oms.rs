@@ -1,4 +1,5 @@
 //! Model Signing: what `model_signing` 1.1.1 signed, and what was changed afterwards. `fixtures/make.py` made the bundles.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::path::{Path, PathBuf};
 

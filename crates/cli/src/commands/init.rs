@@ -59,15 +59,15 @@ pub(crate) fn run(options: &InitOptions) -> Result<Exit, Failure> {
 }
 
 /// `1 group`, `13 groups`.
-fn counted(count: impl Into<u64>, noun: &str) -> String {
+pub(crate) fn counted(count: impl Into<u64>, noun: &str) -> String {
     match count.into() {
         1 => format!("1 {noun}"),
         count => format!("{count} {noun}s"),
     }
 }
 
-/// Before the long computation; the write at its end looks again.
-fn ensure_vacant(path: &Path, force: bool) -> Result<(), Failure> {
+/// Before the work; the write at its end looks again.
+pub(crate) fn ensure_vacant(path: &Path, force: bool) -> Result<(), Failure> {
     if !force && fs_err::symlink_metadata(path).is_ok() {
         return Err(output(OutputError::Exists(path.to_owned())));
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 pub use error::StatementError;
 
@@ -52,6 +53,12 @@ impl Subject {
             name: name.into(),
             digest: BTreeMap::from([("sha256".to_owned(), to_hex(sha256))]),
         }
+    }
+
+    /// A file by its name and its bytes.
+    #[must_use]
+    pub fn of_bytes(name: impl Into<String>, bytes: &[u8]) -> Self {
+        Self::new(name, &Sha256::digest(bytes).into())
     }
 
     /// Its SHA-256, if it has one.
