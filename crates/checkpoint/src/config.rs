@@ -10,7 +10,7 @@ use crate::source;
 const FILE: &str = "config.json";
 
 /// The most bytes of such a file. Public models have some kB.
-const MAX_BYTES: u64 = 4_000_000;
+const MAX_BYTES: u64 = 1_000_000;
 
 /// The model configuration as transformers writes it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -16,7 +16,7 @@ use crate::{Dtype, loose::Loose};
 pub(crate) const MAX_HEADER: u64 = 100_000_000;
 /// The longest header that this program reads. A tensor of 50 bytes there takes some 500 of memory, so that what C1 allows
 /// would be a gigabyte; the single files of public models have headers of some 100 kB.
-pub(crate) const MAX_READ: u64 = 20_000_000;
+pub(crate) const MAX_READ: u64 = 12_000_000;
 /// Bytes of the header length.
 pub(crate) const LENGTH_BYTES: u64 = 8;
 
@@ -88,7 +88,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 })
             } else if key == METADATA {
                 metadata_seen = true;
-                check_metadata(&map.next_value_seed(Loose::unlimited())?).err()
+                check_metadata(&map.next_value_seed(Loose::up_to(MAX_METADATA))?).err()
             } else {
                 match entry(&key, map.next_value_seed(Loose::bounded())?) {
                     Ok(entry) => entries.insert(key, entry).and(None),
@@ -105,6 +105,8 @@ impl<'de> Visitor<'de> for HeaderVisitor {
 }
 
 const METADATA: &str = "__metadata__";
+/// The spec has no bound. Public models have a few entries.
+const MAX_METADATA: usize = 1 << 18;
 
 fn check_metadata(value: &Loose) -> Result<(), HeaderError> {
     let wanted = |wanted| HeaderError::Entry {
@@ -114,6 +116,9 @@ fn check_metadata(value: &Loose) -> Result<(), HeaderError> {
     let Loose::Object(pairs) = value else {
         return Err(wanted("an object"));
     };
+    if pairs.len() >= MAX_METADATA {
+        return Err(wanted("fewer than 262144 entries"));
+    }
     let mut keys = BTreeSet::new();
     for (key, value) in pairs {
         if !keys.insert(key) {

@@ -30,10 +30,10 @@ impl Loose {
         }
     }
 
-    /// Keeps all pairs of an object.
-    pub(crate) const fn unlimited() -> LooseSeed {
+    /// Keeps so many pairs of an object.
+    pub(crate) const fn up_to(max_pairs: usize) -> LooseSeed {
         LooseSeed {
-            max_pairs: usize::MAX,
+            max_pairs,
             depth: MAX_DEPTH,
         }
     }
