@@ -10,7 +10,7 @@ use crate::matching::{Match, residual};
 use crate::residual::frobenius;
 
 /// More steps than a rounding can be off by; an entry that needs more is so small that it does not matter.
-const MOST_STEPS: i64 = 16;
+const MOST_STEPS: i64 = 1024;
 
 /// The corrections of one module after which the residual is at most `wanted`, or all that there are.
 ///
