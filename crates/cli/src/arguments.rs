@@ -178,12 +178,14 @@ pub(crate) struct TextOptions {
 /// tensors with the update added, and copies of its configuration and tokenizer. The same base, adapters and --dtype
 /// give the same bytes on every machine.
 ///
-/// OUT appears whole or not at all.
+/// OUT appears whole or not at all. With --policy nothing is read of the base before the adapters pass the policy, and
+/// OUT appears only if it reads as it was written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tlora merge ./Qwen2.5-7B-Instruct adapter.tlora -o ./merged
-  tlora merge ./model first.tlora second.tlora -o ./merged --dtype f32")]
+  tlora merge ./model first.tlora second.tlora -o ./merged --dtype f32
+  tlora merge ./model adapter.tlora -o ./merged --policy tlora-policy.toml")]
 pub(crate) struct MergeOptions {
     #[command(flatten)]
     pub(crate) base: BaseOption,
@@ -196,6 +198,11 @@ pub(crate) struct MergeOptions {
     /// Type of the merged tensors (default: the base's)
     #[arg(long, value_enum)]
     pub(crate) dtype: Option<DtypeOption>,
+    #[command(flatten)]
+    pub(crate) trust: TrustOptions,
+    /// The file with the digests of the adapters that a repository uses
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    pub(crate) lock: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cache: CacheOptions,
     #[command(flatten)]

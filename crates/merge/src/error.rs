@@ -35,6 +35,24 @@ pub enum MergeError {
         /// What it is.
         found: String,
     },
+    /// The update is larger than the policy allows.
+    #[error("‖ΔW‖ / ‖W‖ of {module} is {found:.4}; the policy allows {limit}")]
+    TooStrong {
+        /// The module.
+        module: String,
+        /// Its ratio.
+        found: f64,
+        /// The largest that is allowed.
+        limit: f64,
+    },
+    /// The output was read once more, and is not what was written.
+    #[error("the output was written with the digest {expected} and reads as {found}")]
+    NotWritten {
+        /// The digest that was computed.
+        expected: BaseDigest,
+        /// The digest of what is there.
+        found: BaseDigest,
+    },
     /// The tensors cannot be laid out in a file.
     #[error("the merged checkpoint cannot be laid out")]
     Layout(#[from] LayoutError),

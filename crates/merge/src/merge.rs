@@ -14,6 +14,7 @@ use tlora_rebuild::{
 };
 
 use crate::MergeError;
+use crate::approved::{Approval, check_written};
 use crate::config::with_dtype;
 use crate::jobs::{self, Job, Written};
 use crate::layout::Layout;
@@ -62,6 +63,18 @@ pub fn merge(
     options: &MergeOptions,
     run: &Run<'_>,
 ) -> Result<Merged, MergeError> {
+    merge_with(checkpoint, adapters, output, options, None, run)
+}
+
+/// Merges, and publishes the output only if it is as an approval wants it.
+pub(crate) fn merge_with(
+    checkpoint: &Checkpoint,
+    adapters: &[Adapter],
+    output: &Path,
+    options: &MergeOptions,
+    approval: Option<&Approval>,
+    run: &Run<'_>,
+) -> Result<Merged, MergeError> {
     let plans = plan_all(checkpoint, adapters, run)?;
     let layout = Layout::new(checkpoint, plans.iter().flatten(), options.dtype)?;
     let inputs = checkpoint.real_paths()?;
@@ -89,8 +102,15 @@ pub fn merge(
     let digest = layout.digest(checkpoint, |tensor| written[&tensor.name].merged);
     let strengths = sum_strengths(&prepared, |name| written[name].strength);
     let dtype = options.dtype.map(|dtype| tensor_dtype(dtype).name());
-    let record = MergeRecord::new(&base, adapters, dtype, &digest, &strengths);
+    let mut record = MergeRecord::new(&base, adapters, dtype, &digest, &strengths);
+    if let Some(approval) = approval {
+        approval.check_strength(&strengths)?;
+        record.policy = Some(approval.record.clone());
+    }
     let companions = write_small_files(checkpoint, &layout, options.dtype, &record, &directory)?;
+    if approval.is_some() {
+        check_written(&directory, digest, run)?;
+    }
     directory.publish()?;
     Ok(Merged {
         digest,

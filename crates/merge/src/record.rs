@@ -4,6 +4,7 @@
 use serde::Serialize;
 use tlora_format::{Adapter, BaseDigest, TextKey};
 
+use crate::approved::ApprovalRecord;
 use crate::strength::{Strength, Strengths};
 
 /// The version of the record's form.
@@ -26,6 +27,9 @@ pub struct MergeRecord {
     pub merged: String,
     /// The size of the update.
     pub update: UpdateRecord,
+    /// The policy that allowed the merge, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ApprovalRecord>,
 }
 
 /// One adapter.
@@ -110,6 +114,7 @@ impl MergeRecord {
             dtype,
             merged: merged.to_string(),
             update: strengths.into(),
+            policy: None,
         }
     }
 

@@ -1,9 +1,11 @@
 //! `tlora merge`.
 
+mod gate;
+
 use std::io::{self, Write};
 
 use tlora_checkpoint::{Companions, LeftOut};
-use tlora_merge::{Merged, RECORD, Strength, merge};
+use tlora_merge::{Merged, RECORD, Strength, merge, merge_approved};
 
 use crate::arguments::{DtypeOption, MergeOptions};
 use crate::environment::{Environment, warn_about};
@@ -19,7 +21,13 @@ use crate::{adapter_file, base};
 const KEPT_ENOUGH: f64 = 0.95;
 
 pub(crate) fn run(options: &MergeOptions) -> Result<Exit, Failure> {
-    let adapters = adapter_file::read_all(&options.adapters)?;
+    // The same bytes are judged and merged.
+    let (adapters, approval) = match &options.trust.policy {
+        Some(policy) => {
+            gate::approve(options, policy).map(|(adapters, approval)| (adapters, Some(approval)))?
+        }
+        None => (adapter_file::read_all(&options.adapters)?, None),
+    };
     let environment = Environment::new(&options.cache, &options.run)?;
     let base = options.base.base.as_str();
     let checkpoint = base::open(base, &environment.bar)?;
@@ -27,13 +35,11 @@ pub(crate) fn run(options: &MergeOptions) -> Result<Exit, Failure> {
         dtype: options.dtype.map(Into::into),
         force: options.force,
     };
-    let merged = merge(
-        &checkpoint,
-        &adapters,
-        &options.output,
-        &how,
-        &environment.run(),
-    );
+    let (output, run) = (&options.output, environment.run());
+    let merged = match &approval {
+        Some(approval) => merge_approved(&checkpoint, &adapters, output, &how, approval, &run),
+        None => merge(&checkpoint, &adapters, output, &how, &run),
+    };
     let merged = merged.map_err(|error| {
         Subject {
             base,

@@ -12,6 +12,7 @@ use tlora_checkpoint::write_file_atomically;
 use tlora_provenance::{Date, Evidence, Report, Verdict, verify};
 
 pub(crate) use inputs::{AdapterFile, Trust};
+pub(crate) use lock::LockFile;
 
 use crate::arguments::{ReportFormat, VerifyOptions};
 use crate::environment::Environment;
@@ -29,7 +30,7 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<Exit, Failure> {
     let lock = options
         .lock
         .as_deref()
-        .map(lock::LockFile::read)
+        .map(LockFile::read)
         .transpose()?;
     let pinned_as = lock
         .as_ref()

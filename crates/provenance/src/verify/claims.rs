@@ -173,18 +173,18 @@ fn base_digests(statement: &Statement) -> Vec<BaseDigest> {
         .collect()
 }
 
-/// What a statement claims under a name, as docs/provenance.md lists them: `config.…`, `eval.NAME`, and `digest`, `commit`
+/// What a statement claims under a name, as docs/provenance.md lists them: `config.…`, `seeds.…`, `adapter.…`, `eval.NAME`, and `digest`, `commit`
 /// or `tmd1` of what went in.
 #[must_use]
 pub fn claim(statement: &Statement, name: &str) -> Option<Value> {
     let (first, rest) = name.split_once('.')?;
     match first {
-        "config" => {
+        "config" | "seeds" | "adapter" => {
             let mut value = statement
                 .predicate
                 .get("buildDefinition")?
                 .get("externalParameters")?
-                .get("config")?;
+                .get(first)?;
             for key in rest.split('.') {
                 value = value.get(key)?;
             }

@@ -14,21 +14,21 @@ use crate::input;
 const MAX_BYTES: u64 = 16 << 20;
 
 /// A lock file and where it is.
-pub(super) struct LockFile {
+pub(crate) struct LockFile {
     path: PathBuf,
-    pub(super) lock: Lock,
+    pub(crate) lock: Lock,
 }
 
 impl LockFile {
     /// Reads a lock file; one that is not there pins nothing.
-    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let failed =
             || Failure::unknown(format!("{} cannot be used as a lock file", path.display()));
         let lock = match fs_err::symlink_metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Lock::default(),
             _ => {
                 let bytes =
-                    input::read(path, MAX_BYTES).map_err(|error| failed().caused_by(error))?;
+                    input::read_regular(path, MAX_BYTES).map_err(|error| failed().caused_by(error))?;
                 let text = String::from_utf8(bytes).map_err(|error| failed().caused_by(error))?;
                 Lock::parse(&text).map_err(|error| failed().caused_by(error))?
             }
@@ -40,7 +40,7 @@ impl LockFile {
     }
 
     /// The path of a file relative to the lock file, with `/` between its parts.
-    pub(super) fn path_of(&self, file: &Path) -> Result<String, Failure> {
+    pub(crate) fn path_of(&self, file: &Path) -> Result<String, Failure> {
         let relative = || -> std::io::Result<Option<String>> {
             let directory = self
                 .path
