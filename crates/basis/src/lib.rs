@@ -1,7 +1,11 @@
-//! The exact basis of a weight, projections and weight deltas: the arithmetic of `spec/tlora.md` §6-§8.
+//! Bases of a weight, projections and weight deltas: the arithmetic of `spec/tlora.md` §6-§8.
 //!
 //! This room knows matrices, not files. Everything here gives the same bits on every machine, instruction set and
-//! number of threads: only IEEE 754 `+ − × ÷ sqrt` in binary64, in an order that the specification fixes.
+//! number of threads: only IEEE 754 `+ − × ÷ sqrt`, in an order that the specification fixes.
+//!
+//! A basis is the exact one ([`exact_basis`]), or two [`Factors`]: stored ones, those of a randomised SVD ([`rsvd_factors`]), or
+//! the exact basis as PEFT rounds it ([`RoundedFactors`]). Projections combine to R ([`combine`]), R and the basis to an
+//! [`Update`], and [`merge_rows`] applies updates.
 
 mod arithmetic;
 mod check;

@@ -1,6 +1,6 @@
 //! Products of weights with a few columns: W·X, row by row (spec §6.2 step 1, §8).
 
-use crate::kernels::{Isa, interleave, padded, pair};
+use crate::kernels::{Isa, group_width, interleave, padded, pair};
 use crate::{BasisError, Weight};
 use rayon::prelude::*;
 
@@ -20,11 +20,7 @@ impl Multiplier {
     pub(crate) fn new(paired: &[f64], length: usize) -> Self {
         let length = length.max(1);
         let count = paired.len() / length;
-        let width = match count {
-            ..=2 => 2,
-            3..=4 => 4,
-            _ => 8,
-        };
+        let width = group_width(count);
         let groups = paired
             .chunks(length * width)
             .map(|columns| {

@@ -6,7 +6,7 @@
 use crate::arithmetic::rnd;
 use crate::columns::Columns;
 use crate::eigh::Eigen;
-use crate::kernels::{Isa, padded, pair, slot};
+use crate::kernels::{Isa, group_width, padded, pair, slot};
 use crate::orthonormal::{Orthonormaliser, VANISHED, unit_vector};
 use crate::pass::Pass;
 use crate::products::Multiplier;
@@ -77,11 +77,7 @@ struct Sides<'a> {
 impl<'a> Sides<'a> {
     /// For about `count` columns.
     fn new(isa: Isa, weight: &Weight<'a>, count: usize) -> Self {
-        let width = match count {
-            ..=2 => 2,
-            3..=4 => 4,
-            _ => 8,
-        };
+        let width = group_width(count);
         Self {
             isa,
             weight: *weight,

@@ -176,6 +176,15 @@ pub(crate) const fn padded(columns: usize) -> usize {
     columns.next_multiple_of(BLOCK)
 }
 
+/// How many columns the kernels of a pass take at once when there are `columns` of them: 2, 4 or 8.
+pub(crate) const fn group_width(columns: usize) -> usize {
+    match columns {
+        ..=2 => 2,
+        3..=4 => 4,
+        _ => 8,
+    }
+}
+
 /// k paired columns, block by block: column 0 of block 0, column 1 of block 0, …
 pub(crate) fn interleave(columns: &[f64], k: usize, out: &mut [f64]) {
     let length = columns.len() / k;

@@ -20,7 +20,8 @@ pub(super) struct Facts {
     pub(super) modules: u32,
     pub(super) targets: TargetFacts,
     pub(super) tying: TyingFacts,
-    pub(super) sigma_side: &'static str,
+    /// Of an exact basis; the other kinds have none.
+    pub(super) sigma_side: Option<&'static str>,
     pub(super) scale: f32,
     pub(super) basis: BasisFacts,
     pub(super) projections: ProjectionFacts,
@@ -57,7 +58,18 @@ pub(super) struct BasisFacts {
     /// `exact`, `rsvd` or `explicit`.
     pub(super) kind: &'static str,
     pub(super) rounding: &'static str,
+    /// Entries of a rounded basis that are corrected.
+    pub(super) corrections: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rsvd: Option<RsvdFacts>,
     pub(super) check: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct RsvdFacts {
+    pub(super) seed: u32,
+    pub(super) n_iter: u16,
+    pub(super) oversample: u16,
 }
 
 #[derive(Serialize)]
@@ -105,25 +117,9 @@ impl Facts {
                 groups: adapter.group_count,
                 n_tie: adapter.n_tie,
             },
-            sigma_side: match adapter.sigma_side {
-                SigmaSide::Left => "left",
-                SigmaSide::Split => "split",
-                SigmaSide::Right => "right",
-            },
+            sigma_side: sigma_side(adapter),
             scale: adapter.scale,
-            basis: BasisFacts {
-                kind: match adapter.basis {
-                    BasisKind::Exact => "exact",
-                    BasisKind::Rsvd { .. } => "rsvd",
-                    BasisKind::Explicit { .. } => "explicit",
-                },
-                rounding: rounding(adapter.basis_rounding),
-                check: adapter
-                    .basis_check
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect(),
-            },
+            basis: BasisFacts::new(adapter),
             projections: ProjectionFacts::new(&adapter.projection),
             sections: sections(adapter),
             text: adapter
@@ -146,6 +142,45 @@ impl TargetFacts {
             mode,
             names: names.clone(),
         }
+    }
+}
+
+impl BasisFacts {
+    fn new(adapter: &Adapter) -> Self {
+        let (kind, rsvd) = match adapter.basis {
+            BasisKind::Exact => ("exact", None),
+            BasisKind::Explicit { .. } => ("explicit", None),
+            BasisKind::Rsvd {
+                seed,
+                n_iter,
+                oversample,
+            } => {
+                let facts = RsvdFacts {
+                    seed,
+                    n_iter,
+                    oversample,
+                };
+                ("rsvd", Some(facts))
+            }
+        };
+        let check = adapter.basis_check.iter();
+        Self {
+            kind,
+            rounding: rounding(adapter.basis_rounding),
+            corrections: adapter.corrections.iter().count(),
+            rsvd,
+            check: check.map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+/// Where Σ stands, if the basis has one.
+fn sigma_side(adapter: &Adapter) -> Option<&'static str> {
+    match (&adapter.basis, adapter.sigma_side) {
+        (BasisKind::Rsvd { .. } | BasisKind::Explicit { .. }, _) => None,
+        (BasisKind::Exact, SigmaSide::Left) => Some("left"),
+        (BasisKind::Exact, SigmaSide::Split) => Some("split"),
+        (BasisKind::Exact, SigmaSide::Right) => Some("right"),
     }
 }
 
@@ -186,6 +221,8 @@ fn groups(adapter: &Adapter) -> Vec<GroupFacts> {
     let scale = scales.iter().fold(0.0_f64, |largest, &scale| {
         largest.max(f64::from(scale).abs())
     });
+    // Explicit factors may be of any size.
+    let bounded = !matches!(adapter.basis, BasisKind::Explicit { .. });
     let group = |(number, norm): (u32, RNorm)| GroupFacts {
         v: adapter.v(number).map(Iterator::collect).unwrap_or_default(),
         r_norm: norm.value(),
@@ -194,7 +231,7 @@ fn groups(adapter: &Adapter) -> Vec<GroupFacts> {
             RNorm::Expected(_) => "expected",
             _ => "unknown",
         },
-        relative_bound: norm.value().map(|norm| scale * norm),
+        relative_bound: norm.value().filter(|_| bounded).map(|norm| scale * norm),
     };
     (0..).zip(r_norms(adapter)).map(group).collect()
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use tlora_format::Field;
 use tlora_merge::Measured;
 
-use super::facts::{Facts, GroupFacts};
+use super::facts::{BasisFacts, Facts, GroupFacts};
 use crate::escape::Untrusted;
 use crate::table::{number, strengths};
 
@@ -54,16 +54,18 @@ pub(super) fn facts(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
         ),
     )?;
     line(out, "rank", facts.rank)?;
-    line(out, "sigma side", facts.sigma_side)?;
+    if let Some(side) = facts.sigma_side {
+        line(out, "sigma side", side)?;
+    }
     line(out, "scale", facts.scale)?;
-    line(
-        out,
-        "basis",
-        format_args!(
-            "{}, rounding {}, check {}",
-            basis.kind, basis.rounding, basis.check
-        ),
-    )?;
+    line(out, "basis", basis_line(basis))?;
+    if basis.corrections > 0 {
+        line(
+            out,
+            "corrections",
+            format_args!("of {} entries of the rounded basis", basis.corrections),
+        )?;
+    }
     match projections.seed {
         Some(seed) => line(
             out,
@@ -80,6 +82,20 @@ pub(super) fn facts(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
 
 fn line(out: &mut dyn Write, name: &str, value: impl Display) -> io::Result<()> {
     writeln!(out, "{name:<18}{}", Untrusted(value))
+}
+
+fn basis_line(basis: &BasisFacts) -> String {
+    let parameters = basis.rsvd.as_ref().map(|rsvd| {
+        format!(
+            ", seed {}, n_iter {}, oversample {}",
+            rsvd.seed, rsvd.n_iter, rsvd.oversample
+        )
+    });
+    let (kind, rounding, check) = (basis.kind, basis.rounding, &basis.check);
+    format!(
+        "{kind}{}, rounding {rounding}, check {check}",
+        parameters.unwrap_or_default()
+    )
 }
 
 fn grouping(facts: &Facts) -> String {
