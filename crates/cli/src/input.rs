@@ -21,6 +21,15 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// The bytes of a regular file, or of what a link to one leads to.
+///
+/// # Errors
+/// It is something else, has more than `limit` bytes, or reading fails; the message names it.
+pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    open(path)?;
+    read(path, limit)
+}
+
 /// The bytes of a file, or of a pipe that the user's own shell made.
 ///
 /// # Errors
