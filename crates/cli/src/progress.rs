@@ -119,6 +119,7 @@ const fn label(stage: Stage) -> &'static str {
         Stage::Bases => "singular vectors",
         Stage::Merge => "merging",
         Stage::Measure => "measuring",
+        Stage::Export => "exporting",
         Stage::Compare => "comparing",
         _ => "working",
     }
