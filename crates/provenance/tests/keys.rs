@@ -158,6 +158,15 @@ fn a_new_key_reads_back_plain_and_encrypted() {
 }
 
 #[test]
+fn writes_a_key_as_other_programs_do() {
+    for name in ["p256.pem", "ed25519.pem"] {
+        let text = fixture(name);
+        let key = PrivateKey::from_pem(&text, None).unwrap();
+        assert_eq!(*key.to_pem(None).unwrap(), text, "{name}");
+    }
+}
+
+#[test]
 fn shows_nothing_of_a_private_key() {
     let key = PrivateKey::from_pem(&fixture("p256.pem"), None).unwrap();
     assert_eq!(

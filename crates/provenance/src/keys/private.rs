@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+use ed25519_dalek::pkcs8::KeypairBytes;
 use fs_err::File;
 use p256::ecdsa;
 use p256::elliptic_curve::Generate;
@@ -106,8 +107,10 @@ impl PrivateKey {
         let pem = match (&self.key, passphrase) {
             (Key::P256(key), None) => key.to_pkcs8_pem(line_ending),
             (Key::P256(key), Some(secret)) => key.to_pkcs8_encrypted_pem(secret, line_ending),
-            (Key::Ed25519(key), None) => key.to_pkcs8_pem(line_ending),
-            (Key::Ed25519(key), Some(secret)) => key.to_pkcs8_encrypted_pem(secret, line_ending),
+            (Key::Ed25519(key), None) => seed_only(key).to_pkcs8_pem(line_ending),
+            (Key::Ed25519(key), Some(secret)) => {
+                seed_only(key).to_pkcs8_encrypted_pem(secret, line_ending)
+            }
         };
         pem.ok().ok_or(KeyError::Random)
     }
@@ -169,6 +172,14 @@ impl PrivateKey {
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey(of {:?})", self.public)
+    }
+}
+
+/// Without the public half, with which OpenSSL cannot read it.
+fn seed_only(key: &ed25519_dalek::SigningKey) -> KeypairBytes {
+    KeypairBytes {
+        secret_key: key.to_bytes(),
+        public_key: None,
     }
 }
 
