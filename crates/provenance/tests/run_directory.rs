@@ -151,7 +151,7 @@ fn the_file_alone_claims_its_base_and_nothing_about_training() {
 #[test]
 fn rejects_an_adapter_that_the_run_did_not_make() {
     let run = Run::new().read().unwrap();
-    let other = adapter(Precision::Bf16, &[0.125, -0.2509765625]);
+    let other = adapter(Precision::Bf16, &[0.125, -0.251953125]);
     assert!(matches!(
         run_predicate(&other, &run),
         Err(RunError::OtherV { step: 2 })

@@ -42,14 +42,14 @@ impl RunDirectory {
             files::whole(path, "provenance.json")?,
         );
         let mut files = vec![config.name_and_digest(), facts.name_and_digest()];
-        let facts = Facts::parse(&facts)?;
+        let (settings, facts) = (config::parse(&config)?, Facts::parse(&facts)?);
         let (steps, digest) = StepLog::read(path, config.sha256, facts.adapter_step)?;
         files.push(("steps.jsonl".to_owned(), digest));
         let (evaluations, digests) = evaluations::read(path, &facts)?;
         files.extend(digests);
         files.extend(metrics::read(path)?);
         Ok(Self {
-            config: config::parse(&config)?,
+            config: settings,
             facts,
             steps,
             evaluations,
