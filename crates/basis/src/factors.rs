@@ -63,7 +63,7 @@ impl Factors {
                 SigmaSide::Right => (sigma, sigma),
             })
             .unzip();
-        for row in b.chunks_exact_mut(basis.rank) {
+        for row in b.chunks_exact_mut(basis.rank.max(1)) {
             for (c, b) in row.iter_mut().enumerate() {
                 *b = if basis.sigma[c] == 0.0 {
                     0.0
