@@ -9,7 +9,7 @@ use tlora_format::Correction;
 use crate::matching::{Match, residual};
 use crate::residual::frobenius;
 
-/// More steps than a rounding can be off by; an entry that needs more is so small that it does not matter.
+/// The most steps of a correction, each of which takes a byte. An entry that needs more is so small that it does not matter.
 const MOST_STEPS: i64 = 1024;
 
 /// The corrections of one module after which the residual is at most `wanted`, or all that there are.
@@ -82,38 +82,23 @@ fn turned_bits(
     (b.collect(), a.collect())
 }
 
-/// The corrections that can be made, the one that moves ΔW most first.
+/// The corrections that can be made; first those that move ΔW most for the bytes that they take.
 fn by_effect(
     rounded: &RoundedFactors,
     differences: &[Difference],
     matched: &Match,
     r: &[f64],
 ) -> Vec<Correction> {
-    let middle = matched.turned(r);
     let factors = rounded.to_factors();
-    let weights = Weights::new(&factors, &middle);
-    let entries = factors.b.len();
+    let weights = Weights::new(&factors, &matched.turned(r));
     let mut ranked: Vec<(f64, Correction)> = differences
         .iter()
-        .filter_map(|difference| {
-            let steps = difference.steps.filter(|steps| steps.abs() <= MOST_STEPS)?;
-            let entry = usize::try_from(difference.entry).ok()?;
-            let (bits, weight) = match entry.checked_sub(entries) {
-                None => (*rounded.b.get(entry)?, weights.of_b[entry % factors.rank]),
-                Some(entry) => (
-                    *rounded.a.get(entry)?,
-                    weights.of_a[entry / factors.columns],
-                ),
+        .filter_map(|&Difference { entry, steps }| {
+            let correction = Correction {
+                entry,
+                steps: steps.filter(|steps| steps.abs() <= MOST_STEPS)?,
             };
-            let other = u16::try_from(i64::from(bits & 0x7FFF) + steps).ok()?;
-            let step = rounded.dtype.value(bits & 0x7FFF) - rounded.dtype.value(other);
-            Some((
-                step.abs() * weight,
-                Correction {
-                    entry: difference.entry,
-                    steps,
-                },
-            ))
+            Some((weights.effect(rounded, correction)?, correction))
         })
         .collect();
     ranked.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -161,5 +146,19 @@ impl Weights {
                 .map(|k| combine(&mut (0..rank).map(|j| middle[j * rank + k] * norms_b[j])))
                 .collect(),
         }
+    }
+
+    /// How far a correction moves ΔW, for the root of the bytes that it takes: errors add up as squares, bytes do not.
+    fn effect(&self, rounded: &RoundedFactors, correction: Correction) -> Option<f64> {
+        let entry = usize::try_from(correction.entry).ok()?;
+        let (bits, weight) = match entry.checked_sub(rounded.b.len()) {
+            None => (rounded.b.get(entry)?, self.of_b[entry % rounded.rank]),
+            Some(entry) => (rounded.a.get(entry)?, self.of_a[entry / rounded.columns]),
+        };
+        let magnitude = bits & 0x7FFF;
+        let other = u16::try_from(i64::from(magnitude) + correction.steps).ok()?;
+        let moved = rounded.dtype.value(magnitude) - rounded.dtype.value(other);
+        let bytes = 1 + u16::try_from(correction.steps.unsigned_abs()).ok()?;
+        Some(moved.abs() * weight / f64::from(bytes).sqrt())
     }
 }
