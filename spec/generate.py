@@ -15,8 +15,9 @@ sys.path[:0] = [str(SPEC / "reference"), str(SPEC / "cases")]
 import adapter  # noqa: E402  (the path comes first)
 import checkpoint  # noqa: E402
 import exact  # noqa: E402
+import model  # noqa: E402
 
-DIRECTORIES = {"adapter": adapter, "checkpoint": checkpoint, "exact": exact}
+DIRECTORIES = {"adapter": adapter, "checkpoint": checkpoint, "exact": exact, "model": model}
 
 
 def generated():

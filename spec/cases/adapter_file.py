@@ -135,6 +135,12 @@ def projections(dtype, shared, count):
     return bytes((dtype, shared)) + b"".join(PACK[min(dtype, 2)](V13[i % 13]) for i in range(count))
 
 
+def signs(rank, *negated):
+    """The negated columns of each module."""
+    bits = sum(1 << (module * (rank - 1) + c - 1) for module, columns in enumerate(negated) for c in columns)
+    return bits.to_bytes((len(negated) * (rank - 1) + 7) // 8, "little")
+
+
 def token(value, length=0):
     """LEB128, padded to a length."""
     groups = max(1, -(-value.bit_length() // 7), length)

@@ -13,9 +13,11 @@ SPEC = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(SPEC / "reference"), str(SPEC / "cases")]
 
 import basis  # noqa: E402
+import delta  # noqa: E402
 import digest  # noqa: E402
 import exact_rsvd  # noqa: E402
 import logarithm  # noqa: E402
+import merge  # noqa: E402
 import merged  # noqa: E402
 import projection  # noqa: E402
 import rounding  # noqa: E402
@@ -217,6 +219,32 @@ class Shards(unittest.TestCase):
                 self.assertEqual(merged.shard(digest.parse(given)), written, name)
                 self.assertEqual(digest.tmd1(digest.parse(written)), digest.tmd1(digest.parse(given)), name)
                 self.assertEqual(int.from_bytes(written[:8], "little") % 8, 0, name)
+
+
+class Models(unittest.TestCase):
+    def test_every_vector_is_merged_or_refused_as_it_says(self):
+        for name, headers, payload in vectors("model"):
+            with self.subTest(name):
+                base, rest = payload[:int(headers["base"])], payload[int(headers["base"]):]
+                adapters = []
+                for length in map(int, headers["adapters"].split(",")):
+                    adapters.append(rest[:length])
+                    rest = rest[length:]
+                dtype = None if headers["dtype"] == "base" else headers["dtype"]
+                try:
+                    found, outcome = merge.merged_shard(base, adapters, dtype), "ok"
+                except merge.Unfit as error:
+                    found, outcome = b"", error.what
+                except (rounding.CorrectionError, delta.Overflow) as error:
+                    found, outcome = b"", {delta.Overflow: "overflow"}.get(type(error), "correction")
+                self.assertEqual(outcome, headers["expect"])
+                self.assertEqual(found, rest)
+
+    def test_modules_are_in_the_order_of_numbers_then_targets(self):
+        names = ["layers.10.q", "layers.2.down", "layers.2.q", "layers.2.experts.0.q", "q", "layers.2.x.q"]
+        ordered = sorted(names, key=lambda name: merge.module_order(name, int(name.endswith("down"))))
+        self.assertEqual(ordered,
+                         ["q", "layers.2.q", "layers.2.x.q", "layers.2.down", "layers.2.experts.0.q", "layers.10.q"])
 
 
 class Bases(unittest.TestCase):
