@@ -1,18 +1,18 @@
 //! The command line: every command and option, with its help. Man pages and completions come from the same text.
 
 mod convert;
-mod signing;
 mod export;
+mod signing;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use convert::ConvertOptions;
+pub(crate) use export::{ExportFormat, ExportOptions};
 pub(crate) use signing::{
     AttestOptions, KeyTypeOption, KeygenOptions, PassphraseOption, SignOptions,
 };
-pub(crate) use export::{ExportFormat, ExportOptions};
 
 /// TinyLoRA adapters: files of about a hundred bytes that steer a whole model.
 #[derive(Debug, Parser)]
@@ -23,7 +23,8 @@ pub(crate) use export::{ExportFormat, ExportOptions};
         A `.tlora` file holds the trained numbers and the digest of the model they were trained on; everything else is \
         rebuilt from that model, to the same bits on every machine.\n\n\
         Data is written to stdout, everything else to stderr. Exit codes: 0 done, or it holds; 1 the answer is no \
-        (another base model, a file that is not valid); 2 could not find out (usage, a missing file, I/O).",
+        (another base model, a file that is not valid); 2 could not find out (usage, a missing file, I/O); 3 a \
+        check that was asked for could not be made.",
     after_help = "Start with `tlora quickstart`: it runs the main commands on a small model that comes with this program.",
     subcommand_required = true,
     arg_required_else_help = true,
