@@ -2,6 +2,8 @@
 //!
 //! [`target!`] makes one function a target of cargo-fuzz, and without cargo-fuzz a program that replays files.
 
+pub mod readers;
+
 use std::process::ExitCode;
 
 pub use fs_err;
