@@ -26,7 +26,7 @@ pub(super) fn find(name: &str) -> Option<Case> {
             let mut seeded = crate::seeded::Seeded(u64::try_from(variant).unwrap());
             let name = [ADAPTED, UNTOUCHED, "model.norm.weight"][variant % 3];
             change(scratch, name, |bytes| {
-                bytes[seeded.below(bytes.len())] ^= 1 << seeded.below(8)
+                bytes[seeded.below(bytes.len())] ^= 1 << seeded.below(8);
             });
             String::new()
         }),
@@ -48,7 +48,7 @@ pub(super) fn find(name: &str) -> Option<Case> {
             after(|scratch| super::files::link("/etc/passwd", scratch, "merged/LICENSE"))
         }
         "changed_config" => after(|scratch| {
-            fs_err::write(scratch.path("merged/config.json"), "{\"auto_map\":{}}").unwrap()
+            fs_err::write(scratch.path("merged/config.json"), "{\"auto_map\":{}}").unwrap();
         }),
         "missing_config" => {
             after(|scratch| fs_err::remove_file(scratch.path("merged/config.json")).unwrap())

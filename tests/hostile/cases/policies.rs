@@ -38,13 +38,13 @@ pub(super) fn find(name: &str) -> Option<Case> {
             written(
                 scratch,
                 &format!("{POLICY}[deny]\nsigners = [\"release\"]\n"),
-            )
+            );
         }),
         "unmade_claim" => one(|scratch| {
             written(
                 scratch,
                 &format!("{POLICY}[claims]\nrequired = [\"dataset.digest\"]\n"),
-            )
+            );
         }),
         "other_base" => one(|scratch| {
             let base = format!("[[base]]\nid = \"x\"\ntmd1 = \"{}\"\n", "0".repeat(64));
@@ -54,7 +54,7 @@ pub(super) fn find(name: &str) -> Option<Case> {
             written(
                 scratch,
                 &format!("{POLICY}[limits]\nmax_delta_ratio = 1e-9\n"),
-            )
+            );
         }),
         "too_many_numbers" => {
             one(|scratch| written(scratch, &format!("{POLICY}[limits]\nmax_params = 0\n")))
@@ -91,7 +91,7 @@ pub(super) fn find(name: &str) -> Option<Case> {
                 scratch,
                 "policy.toml",
                 format!("a = {}", "[".repeat(100_000)).as_bytes(),
-            )
+            );
         }),
         "hostile_policy" => many(HOSTILE.len(), |scratch, variant| {
             // TOML's escapes are JSON's, but for the delete character.
