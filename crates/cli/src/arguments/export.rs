@@ -16,7 +16,7 @@ use super::{CacheOptions, DtypeOption, RunOptions};
 #[command(after_help = "\
 Examples:
   tlora export adapter.tlora --base ./Qwen2.5-7B-Instruct --format peft-lora -o ./lora
-  tlora export adapter.tlora --base Qwen/Qwen2.5-7B-Instruct --format peft-lora -o ./lora --dtype bf16 --pad-rank 8
+  tlora export adapter.tlora --base ./model --format peft-lora -o ./lora --dtype bf16 --pad-rank 8
   tlora export adapter.tlora --base ./model --format peft-tinylora -o ./tinylora --json")]
 pub(crate) struct ExportOptions {
     /// The adapter
