@@ -1,4 +1,5 @@
 //! `tlora verify` and `tlora merge --policy` as users run them: exit codes, and which check says what.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod support;
 

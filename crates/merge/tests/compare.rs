@@ -94,13 +94,15 @@ impl Case {
 
     fn compare(&self) -> Compared {
         let merged = Checkpoint::open(self.path("merged")).unwrap();
-        compare(
+        let compared = compare(
             &self.base,
             std::slice::from_ref(&self.adapter),
             &merged,
             &run(2, None),
         )
-        .unwrap()
+        .unwrap();
+        assert_eq!(compared.merged, base_digest(&merged));
+        compared
     }
 
     /// The same adapter with another factor.

@@ -1,6 +1,6 @@
 //! The files beside the weights: those that a merge writes, and nothing else.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use fs_err::File;
@@ -203,12 +203,17 @@ fn compare_files(path: &Path, wanted: &Path) -> Result<Option<FileFault>, MergeE
 
 /// Whether two readers give the same bytes.
 fn equal(a: impl Read, b: impl Read) -> io::Result<bool> {
-    let (mut a, mut b) = (io::BufReader::new(a).bytes(), io::BufReader::new(b).bytes());
+    let (mut a, mut b) = (io::BufReader::new(a), io::BufReader::new(b));
     loop {
-        match (a.next().transpose()?, b.next().transpose()?) {
-            (None, None) => return Ok(true),
-            (x, y) if x != y => return Ok(false),
-            _ => {}
+        let (left, right) = (a.fill_buf()?, b.fill_buf()?);
+        let both = left.len().min(right.len());
+        if both == 0 {
+            return Ok(left.len() == right.len());
         }
+        if left[..both] != right[..both] {
+            return Ok(false);
+        }
+        a.consume(both);
+        b.consume(both);
     }
 }

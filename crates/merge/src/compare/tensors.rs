@@ -84,9 +84,8 @@ impl<'a> Comparison<'a> {
                     (tensor.name.clone(), Some(outcome), found.map(|_| leaf))
                 }
                 Job::Extra(tensor) => {
-                    let mut reader = Reader::new(self.merged, Some(tensor), run.progress);
-                    reader.skip_to_end(buffers)?;
-                    (tensor.name.clone(), None, Some(reader.leaf.finish()))
+                    let reader = Reader::new(self.merged, Some(tensor), run.progress);
+                    (tensor.name.clone(), None, Some(reader.hash(buffers)?))
                 }
             })
         })?;
@@ -139,9 +138,8 @@ impl<'a> Comparison<'a> {
         let mut both = Both {
             reader: Reader::new(self.merged, found, progress),
             base: LeafHasher::new(),
-            differing: None,
-            equal: true,
-            changed: false,
+            found: None,
+            expected: None,
         };
         let adapted = self.adapted(&tensor.name);
         let strength = match adapted {
@@ -165,15 +163,17 @@ impl<'a> Comparison<'a> {
                 None
             }
         };
-        let leaf = both.reader.leaf.finish();
+        let changed = adapted.is_some() && found.is_some() && both.found.is_some();
+        let equal = both.expected.is_none();
+        let base = both.base.finish();
+        let leaf = both.found.map_or(base, |hasher| hasher.finish());
         let outcome = Outcome {
-            base: both.base.finish(),
-            // As long as nothing differs, what is there is what should be there, and need not be hashed twice.
-            expected: both.differing.map_or(leaf, |hasher| hasher.finish()),
+            base,
+            expected: both.expected.map_or(leaf, |hasher| hasher.finish()),
             strength,
             adapted: adapted.is_some(),
-            equal: found.map(|_| both.equal),
-            changed: adapted.is_some() && found.is_some() && both.changed,
+            equal: found.map(|_| equal),
+            changed,
         };
         Ok((outcome, leaf))
     }
@@ -228,13 +228,12 @@ impl Outcomes {
     }
 }
 
-/// Reads a tensor of the other checkpoint from its beginning to its end, and hashes it.
+/// Reads a tensor of the other checkpoint from its beginning to its end.
 struct Reader<'a> {
     checkpoint: &'a Checkpoint,
     tensor: Option<&'a TensorInfo>,
     offset: u64,
     buffer: Vec<u8>,
-    leaf: LeafHasher,
     progress: &'a dyn Progress,
 }
 
@@ -249,7 +248,6 @@ impl<'a> Reader<'a> {
             tensor,
             offset: 0,
             buffer: Vec::new(),
-            leaf: LeafHasher::new(),
             progress,
         }
     }
@@ -263,22 +261,23 @@ impl<'a> Reader<'a> {
         self.checkpoint
             .read_at(tensor, self.offset, &mut self.buffer)?;
         self.offset += length as u64;
-        self.leaf.update(&self.buffer);
         Ok(&self.buffer)
     }
 
-    fn skip_to_end(&mut self, buffers: &mut Buffers) -> Result<(), MergeError> {
+    /// Hashes all of it.
+    fn hash(mut self, buffers: &mut Buffers) -> Result<Leaf, MergeError> {
+        let mut leaf = LeafHasher::new();
         let Some(tensor) = self.tensor else {
-            return Ok(());
+            return Ok(leaf.finish());
         };
         while self.offset < tensor.bytes {
             let bytes = buffers.of_length((CHUNK as u64).min(tensor.bytes - self.offset));
             self.checkpoint.read_at(tensor, self.offset, bytes)?;
-            self.leaf.update(bytes);
+            leaf.update(bytes);
             self.offset += bytes.len() as u64;
             self.progress.advance(bytes.len() as u64);
         }
-        Ok(())
+        Ok(leaf.finish())
     }
 }
 
@@ -286,10 +285,10 @@ impl<'a> Reader<'a> {
 struct Both<'a> {
     reader: Reader<'a>,
     base: LeafHasher,
+    /// The hash of what is there, once it is not that of the base: bytes that are equal need not be hashed twice.
+    found: Option<LeafHasher>,
     /// The hash of what a merge would write, once it is not that of what is there.
-    differing: Option<LeafHasher>,
-    equal: bool,
-    changed: bool,
+    expected: Option<LeafHasher>,
 }
 
 impl Both<'_> {
@@ -312,16 +311,19 @@ impl Both<'_> {
 
 impl Sink for Both<'_> {
     fn take(&mut self, base: &[u8], merged: &[u8]) -> Result<(), MergeError> {
+        let so_far = self.found.as_ref().unwrap_or(&self.base).clone();
         self.base.update(base);
-        // Before the reader goes on: up to here both hashes are the same.
-        let so_far = self.reader.leaf.clone();
         let found = self.reader.next(merged.len())?;
-        self.changed |= found != base;
-        if self.differing.is_none() && found != merged {
-            self.equal = false;
-            self.differing = Some(so_far);
+        if self.expected.is_none() && found != merged {
+            self.expected = Some(so_far.clone());
         }
-        if let Some(hasher) = &mut self.differing {
+        if self.found.is_none() && found != base {
+            self.found = Some(so_far);
+        }
+        if let Some(hasher) = &mut self.found {
+            hasher.update(found);
+        }
+        if let Some(hasher) = &mut self.expected {
             hasher.update(merged);
         }
         self.reader.progress.advance(base.len() as u64);
