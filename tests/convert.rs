@@ -33,7 +33,7 @@ fn a_converted_file_is_written_and_described() {
         [source, basis, projections],
         [
             "source            PEFT TinyLoRA of peft 0.21.2, 8316 bytes",
-            "basis             exact, 9 columns negated",
+            "basis             exact, 9 negated columns",
             "projections       torch, a seed for each module from 42 on, equal to the stored ones",
         ]
     );

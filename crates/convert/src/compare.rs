@@ -1,5 +1,7 @@
 //! Every module rebuilt and compared with what the source stores.
 
+use std::num::NonZero;
+
 use tlora_basis::{BasisCheck, Factors};
 use tlora_checkpoint::Checkpoint;
 use tlora_format::{BaseDigest, Correction};
@@ -14,6 +16,9 @@ use crate::{corrections, values};
 
 /// Modules of a lot for each thread: their factors are held until they are hashed in order.
 const LOT: usize = 2;
+
+/// Bytes of weights that are held at once; one weight at least.
+const BUDGET: u64 = 400 << 20;
 
 /// What all steps of a conversion need.
 #[derive(Clone, Copy)]
@@ -76,7 +81,7 @@ impl Job<'_> {
         for lot in self
             .draft
             .modules
-            .chunks(self.run.threads.get().saturating_mul(LOT))
+            .chunks(self.threads().get().saturating_mul(LOT))
         {
             for (module, (factors, compared)) in
                 lot.iter().zip(self.compare_lot(lot, plan, limit, &bases)?)
@@ -94,6 +99,18 @@ impl Job<'_> {
             basis_check: check.finish(),
             notes,
         })
+    }
+
+    /// How many weights to work on at once: fewer than threads if they are large.
+    pub(crate) fn threads(&self) -> NonZero<usize> {
+        let sizes = self
+            .draft
+            .modules
+            .iter()
+            .map(|module| module.weight.tensor.bytes);
+        let most = BUDGET / sizes.max().unwrap_or(1).max(1);
+        let most = usize::try_from(most).ok().and_then(NonZero::new);
+        most.unwrap_or(NonZero::<usize>::MIN).min(self.run.threads)
     }
 
     /// Begins a pass over the adapted weights.

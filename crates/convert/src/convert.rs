@@ -64,6 +64,7 @@ pub fn convert(
     let made = make(&job, options)?;
     let (adapter, bytes) = finish(&job, made.fields)?;
     let modules = job.prove(&bytes)?;
+    base.ensure_unchanged().map_err(RebuildError::from)?;
     source
         .file
         .ensure_unchanged()

@@ -162,3 +162,91 @@ impl Weights {
         Some(moved.abs() * weight / f64::from(bytes).sqrt())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tlora_basis::HalfDtype;
+
+    use super::*;
+
+    const ROWS: usize = 40;
+    const COLUMNS: usize = 30;
+
+    /// Factors of rank 2 whose numbers are between 1 and 2, so that every step is 2⁻⁷.
+    fn rounded() -> RoundedFactors {
+        let bits = |count: usize, step: usize| {
+            let fraction = |i: usize| u16::try_from(i * step % 100).unwrap();
+            (0..count).map(|i| 0x3F80 + 10 + fraction(i)).collect()
+        };
+        RoundedFactors {
+            dtype: HalfDtype::Bf16,
+            rows: ROWS,
+            columns: COLUMNS,
+            rank: 2,
+            b: bits(ROWS * 2, 37),
+            a: bits(2 * COLUMNS, 53),
+        }
+    }
+
+    fn correction(entry: u64, steps: i64) -> Correction {
+        Correction { entry, steps }
+    }
+
+    /// What a source stores that was rounded otherwise in three entries and has its second column negated.
+    fn stored() -> Factors {
+        let mut other = rounded();
+        let changes = [(6, 1), (15, -2), (100, 1)];
+        other
+            .correct(changes.map(|(entry, steps)| correction(entry, steps)))
+            .unwrap();
+        let mut stored = other.to_factors();
+        stored
+            .b
+            .iter_mut()
+            .skip(1)
+            .step_by(2)
+            .for_each(|b| *b = -*b);
+        stored.a[COLUMNS..].iter_mut().for_each(|a| *a = -*a);
+        stored
+    }
+
+    #[test]
+    fn all_corrections_make_the_factors_equal() {
+        let (stored, rounded) = (stored(), rounded());
+        let matched = Match::new(&stored, &rounded.to_factors());
+        assert_eq!(matched.negated, [false, true]);
+        let r = [0.5, -1.0, 2.0, 0.25];
+        let (chosen, residual) = choose(&stored, &rounded, &matched, &r, 1e-12).unwrap();
+        let wanted = [correction(6, 1), correction(15, -2), correction(100, 1)];
+        assert_eq!(chosen, wanted);
+        assert!(residual < 1e-14, "{residual}");
+    }
+
+    #[test]
+    fn no_more_are_chosen_than_the_limit_needs() {
+        let (stored, rounded) = (stored(), rounded());
+        let matched = Match::new(&stored, &rounded.to_factors());
+        let r = [0.5, -1.0, 2.0, 0.25];
+        let count = |wanted| {
+            let (chosen, residual) = choose(&stored, &rounded, &matched, &r, wanted).unwrap();
+            assert!(residual <= wanted);
+            chosen.len()
+        };
+        let none = residual(&stored, &rounded.to_factors(), &matched, &r);
+        assert_eq!(count(none), 0);
+        assert!((1..3).contains(&count(none * 0.8)));
+        assert_eq!(count(1e-12), 3);
+    }
+
+    #[test]
+    fn an_entry_of_the_other_sign_is_left_alone() {
+        let rounded = rounded();
+        let mut stored = rounded.to_factors();
+        stored.b[4] = -stored.b[4];
+        let matched = Match::new(&stored, &rounded.to_factors());
+        let r = [1.0, 0.0, 0.0, 1.0];
+        let (chosen, residual) = choose(&stored, &rounded, &matched, &r, 1e-12).unwrap();
+        assert!(chosen.is_empty());
+        assert!(residual > 1e-3);
+    }
+}

@@ -166,7 +166,7 @@ pub enum ConvertError {
         weight_tying: f64,
     },
     /// The base has not all modules of the adapter.
-    #[error("the base has no weight {first}.weight, nor {} more that the adapter needs", missing - 1)]
+    #[error("the base lacks {missing} modules of the adapter, the first is {first}")]
     MissingModules {
         /// The first of them.
         first: String,

@@ -50,18 +50,14 @@ pub(crate) fn flatten(job: &Job<'_>) -> Result<(AdapterFields, Vec<BasisNote>), 
     let (bases, notes) = job.bases()?;
     job.start();
     let numbered: Vec<(usize, &DraftModule)> = job.draft.modules.iter().enumerate().collect();
-    let mut done = share_out(
-        &numbered,
-        job.run.threads,
-        |&(number, module), _: &mut ()| {
-            let exact = job
-                .pool
-                .install(|| Rebuilt::new(job.base, &module.weight, PLAN, &bases))?;
-            let r = nearest(&job.stored(module)?, &exact.factors, module);
-            job.run.progress.advance(module.weight.tensor.bytes);
-            Ok::<_, ConvertError>((number, r))
-        },
-    )?;
+    let mut done = share_out(&numbered, job.threads(), |&(number, module), _: &mut ()| {
+        let exact = job
+            .pool
+            .install(|| Rebuilt::new(job.base, &module.weight, PLAN, &bases))?;
+        let r = nearest(&job.stored(module)?, &exact.factors, module);
+        job.run.progress.advance(module.weight.tensor.bytes);
+        Ok::<_, ConvertError>((number, r))
+    })?;
     done.sort_by_key(|&(number, _)| number);
     let rank = job.draft.rank();
     let squares = done

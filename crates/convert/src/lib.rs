@@ -39,9 +39,7 @@ mod version;
 
 pub use convert::{Converted, convert};
 pub use error::ConvertError;
-pub use export::{
-    ExportError, ExportFormat, ExportOptions, Exported, ExportedTying, export,
-};
+pub use export::{ExportError, ExportFormat, ExportOptions, Exported, ExportedTying, export};
 pub use options::{ConvertOptions, EXACT_LIMIT, SINGLE_PRECISION_LIMIT, UNROUNDED_LIMIT};
 pub use report::{
     BasisOrigin, BasisReport, ModuleReport, Note, ProjectionOrigin, ProjectionReport, Report,

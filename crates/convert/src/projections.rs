@@ -39,8 +39,8 @@ pub(crate) enum Draws {
 /// What is known before the projections are looked at.
 #[derive(Debug)]
 pub(crate) struct Known<'a> {
-    /// Name and rank of each module, in any order.
-    pub(crate) modules: Vec<(&'a str, usize)>,
+    /// The rank of each module, by its name in the base.
+    pub(crate) modules: BTreeMap<&'a str, usize>,
     /// The order of `named_modules()`, if the family is known.
     pub(crate) expected: Option<Vec<String>>,
     /// The `projection_seed` of the settings.
@@ -55,7 +55,7 @@ pub(crate) struct Known<'a> {
 pub(crate) fn recover(known: &Known<'_>, stored: &StoredProjections) -> Option<Numbering> {
     let rounding = draws::rounding(stored.values().map(Vec::as_slice));
     let of = |name: &str| {
-        let &(_, rank) = known.modules.iter().find(|(module, _)| *module == name)?;
+        let &rank = known.modules.get(name)?;
         let values = stored.get(name)?;
         Some(Stored { rank, values })
     };
@@ -85,11 +85,7 @@ pub(crate) fn recover(known: &Known<'_>, stored: &StoredProjections) -> Option<N
             });
         }
     }
-    let names: Vec<String> = known
-        .modules
-        .iter()
-        .map(|&(name, _)| name.to_owned())
-        .collect();
+    let names: Vec<String> = known.modules.keys().map(|&name| name.to_owned()).collect();
     let unordered = all(&names)?;
     if let Some(seed) = draws::shared_seed(&unordered, known.seed, rounding) {
         return in_expected_order(known, names, torch(seed, SeedRule::Shared));

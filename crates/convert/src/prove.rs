@@ -21,15 +21,11 @@ impl Job<'_> {
         self.start();
         let planned = prepared.plans.iter().flatten();
         let pairs: Vec<(&AdaptedModule, &DraftModule)> = planned.zip(&self.draft.modules).collect();
-        let mut proved = share_out(
-            &pairs,
-            self.run.threads,
-            |&(module, drafted), _: &mut ()| {
-                let report = self.prove_one(&prepared, module, drafted)?;
-                self.run.progress.advance(module.weight.tensor.bytes);
-                Ok::<_, ConvertError>((module.number, report))
-            },
-        )?;
+        let mut proved = share_out(&pairs, self.threads(), |&(module, drafted), _: &mut ()| {
+            let report = self.prove_one(&prepared, module, drafted)?;
+            self.run.progress.advance(module.weight.tensor.bytes);
+            Ok::<_, ConvertError>((module.number, report))
+        })?;
         proved.sort_by_key(|&(number, _)| number);
         Ok(proved.into_iter().map(|(_, report)| report).collect())
     }

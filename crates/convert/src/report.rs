@@ -51,9 +51,9 @@ pub struct BasisReport {
     /// `none`, `bf16` or `f16`.
     pub rounding: &'static str,
     /// Columns that are negated.
-    pub negated_columns: usize,
+    pub negated_columns: u64,
     /// Entries that are corrected.
-    pub corrected_entries: usize,
+    pub corrected_entries: u64,
     /// Bytes of the file that this takes.
     pub correction_bytes: usize,
 }
@@ -170,13 +170,8 @@ impl Report {
                 Rounding::Bf16 => "bf16",
                 Rounding::F16 => "f16",
             },
-            negated_columns: adapter
-                .signs
-                .iter()
-                .flatten()
-                .filter(|&&negated| negated)
-                .count(),
-            corrected_entries: adapter.corrections.iter().count(),
+            negated_columns: count(adapter.signs.iter().flatten().filter(|&&negated| negated)),
+            corrected_entries: count(adapter.corrections.iter()),
             correction_bytes: correction_bytes(adapter),
         }
     }
@@ -220,6 +215,11 @@ impl Report {
         }));
         notes
     }
+}
+
+/// How many there are.
+fn count(items: impl Iterator) -> u64 {
+    items.fold(0, |count, _| count + 1)
 }
 
 /// The length of the corrections section.

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use tlora_checkpoint::{Checkpoint, modules};
 use tlora_format::{STANDARD_TARGETS, TargetModules};
 
+/// The most targets of a list (spec R22).
+const MOST: usize = 255;
+
 /// Whether the numbers of the modules mean something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -55,16 +58,22 @@ fn candidates(names: &[String], order: Order) -> Vec<Vec<String>> {
                 |suffix: &String| STANDARD_TARGETS.iter().position(|target| target == suffix);
             suffixes.sort_by_key(|suffix| standard(suffix).unwrap_or(STANDARD_TARGETS.len()));
         }
-        let overlap = suffixes.iter().any(|suffix| {
-            suffixes
-                .iter()
-                .any(|other| suffix.ends_with(&format!(".{other}")))
-        });
-        if suffixes.len() <= 255 && !overlap {
+        if suffixes.len() <= MOST && !overlap(&suffixes) {
             candidates.push(suffixes);
         }
     }
     candidates
+}
+
+/// Whether one is the end of another (spec R24).
+fn overlap(suffixes: &[String]) -> bool {
+    let ends = |suffix: &String, other: &String| {
+        let before = suffix.strip_suffix(other.as_str());
+        before.is_some_and(|before| before.ends_with('.'))
+    };
+    suffixes
+        .iter()
+        .any(|suffix| suffixes.iter().any(|other| ends(suffix, other)))
 }
 
 /// Each once, in the order of first occurrence.

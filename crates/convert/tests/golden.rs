@@ -252,3 +252,21 @@ fn another_base_of_the_same_shapes_is_told_apart() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn an_unknown_family_has_its_order_in_the_projections() {
+    for name in [
+        "peft-qwen2-bf16",
+        "peft-bf16-tensors",
+        "peft-llama-f32-rank1",
+    ] {
+        let mut case = case(name);
+        let known = convert_case(&case, &ConvertOptions::default()).unwrap();
+        let unknown = tempfile::tempdir().unwrap();
+        let weights = "model.safetensors";
+        fs_err::copy(case.base.join(weights), unknown.path().join(weights)).unwrap();
+        case.base = unknown.path().to_owned();
+        let converted = convert_case(&case, &ConvertOptions::default()).unwrap();
+        assert_eq!(converted.bytes, known.bytes, "{name}");
+    }
+}

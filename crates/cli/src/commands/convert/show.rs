@@ -7,6 +7,7 @@ use tlora_convert::{
     SourceReport,
 };
 
+use crate::commands::init::counted;
 use crate::escape::Untrusted;
 use crate::terminal::warn;
 
@@ -90,13 +91,11 @@ fn basis(basis: &BasisReport) -> String {
     };
     let mut text = format!("{kind}{rounding}");
     if basis.negated_columns > 0 {
-        text += &format!(", {} columns negated", basis.negated_columns);
+        text += &format!(", {}", counted(basis.negated_columns, "negated column"));
     }
     if basis.corrected_entries > 0 {
-        text += &format!(
-            ", {} entries corrected in {} bytes",
-            basis.corrected_entries, basis.correction_bytes
-        );
+        let corrections = counted(basis.corrected_entries, "correction");
+        text += &format!(", {corrections} in {} bytes", basis.correction_bytes);
     }
     text
 }
