@@ -14,7 +14,7 @@ use tlora_format::{
     Rounding, SeedRule, SigmaSide,
 };
 use tlora_merge::{MergeError, MergeOptions, measure, merge};
-use tlora_rebuild::{Cache, RebuildError, plan};
+use tlora_rebuild::{Cache, RNorm, RebuildError, plan, r_norms};
 
 const MODULES: [&str; 2] = ["layers.0.q_proj", "layers.1.q_proj"];
 const SIZE: (usize, usize) = (12, 10);
@@ -298,4 +298,25 @@ fn the_seed_rule_says_which_module_torch_draws_a_projection_for() {
     let by_module = drawn(seed.wrapping_sub(1), SeedRule::PerModule);
     assert_eq!(by_module[1], expected);
     assert_ne!(by_module[0], expected);
+}
+
+#[test]
+fn the_size_of_r_with_torch_is_known_without_the_base() {
+    let directory = TempDir::new().unwrap();
+    let checkpoint = base(&directory.path().join("base"), 1);
+    let (seed, p) = torch_p();
+    let adapter = Adapter::new(AdapterFields {
+        u: 2,
+        v: vec![0.5_f32.to_bits(), (-0.25_f32).to_bits()],
+        projection: ProjectionKind::Torch {
+            seed,
+            seed_rule: SeedRule::Shared,
+            rounding: Rounding::None,
+        },
+        ..fields(&checkpoint)
+    })
+    .unwrap();
+    let r = (0..4).map(|at| 0.5 * p[at] - 0.25 * p[4 + at]);
+    let expected = r.map(|x| x * x).sum::<f64>().sqrt();
+    assert_eq!(r_norms(&adapter), [RNorm::Largest(expected)]);
 }

@@ -190,6 +190,9 @@ fn projections<'a>(
 
 /// How many explicit projection values belong to the modules before this one.
 fn values_before(adapter: &Adapter, number: usize, u: usize) -> usize {
-    let sizes = (0..number).map(|module| usize::from(adapter.module_rank(module)));
-    sizes.map(|rank| u * rank * rank).sum()
+    let size = |rank: u8| u * usize::from(rank) * usize::from(rank);
+    match &adapter.module_ranks {
+        Some(ranks) => ranks.iter().take(number).copied().map(size).sum(),
+        None => number * size(adapter.rank),
+    }
 }

@@ -1,9 +1,12 @@
 //! The size of R for each group, as far as the file alone tells it: |scale|·‖R‖ bounds ‖ΔW‖ / ‖W‖ (spec §8).
 
 use tlora_basis::r_norm;
-use tlora_format::{Adapter, ProjectionKind, TargetModules, groups};
+use tlora_format::{Adapter, ProjectionKind, TargetModules, Tying, groups};
 
 use crate::plan::r_matrix;
+
+/// Values of projections that are drawn for these numbers.
+const MOST_DRAWN: u64 = 1 << 24;
 
 /// ‖R‖_F of the modules of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,14 +36,22 @@ impl RNorm {
 #[must_use]
 pub fn r_norms(adapter: &Adapter) -> Vec<RNorm> {
     match (&adapter.projection, &adapter.targets) {
-        (ProjectionKind::Torch { .. }, _) => every_group(adapter, |_| RNorm::Unknown),
+        // torch draws by the number of a module, not by its name.
+        (ProjectionKind::Torch { .. }, _) if tells_groups(adapter) && is_quick(adapter) => {
+            by_module(adapter, |_| "")
+        }
         (ProjectionKind::Standard | ProjectionKind::Explicit { shared: true, .. }, _) => {
             // The same R for all modules of a group, but for those that lose rows and columns of it.
             every_group(adapter, |group| RNorm::Largest(norm(adapter, 0, group, "")))
         }
-        (_, TargetModules::Modules(names)) => by_module(adapter, names),
+        (ProjectionKind::Native { .. }, TargetModules::Modules(names)) => {
+            by_module(adapter, |number| {
+                names.get(number).map_or("", String::as_str)
+            })
+        }
+        (ProjectionKind::Explicit { .. }, _) if tells_groups(adapter) => by_module(adapter, |_| ""),
         (ProjectionKind::Explicit { .. }, _) => every_group(adapter, |_| RNorm::Unknown),
-        (ProjectionKind::Native { .. }, _) => {
+        (ProjectionKind::Native { .. } | ProjectionKind::Torch { .. }, _) => {
             every_group(adapter, |group| RNorm::Expected(expected(adapter, group)))
         }
     }
@@ -50,14 +61,26 @@ fn every_group(adapter: &Adapter, norm: impl Fn(u32) -> RNorm) -> Vec<RNorm> {
     (0..adapter.group_count).map(norm).collect()
 }
 
-fn by_module(adapter: &Adapter, names: &[String]) -> Vec<RNorm> {
-    let positions: Vec<usize> = (0..names.len()).collect();
+/// Whether the group of a module does not depend on its target, which only the base shows.
+fn tells_groups(adapter: &Adapter) -> bool {
+    adapter.tying != Tying::Structured
+}
+
+/// Whether drawing all projections takes a moment at most: a file may ask for terabytes of them.
+fn is_quick(adapter: &Adapter) -> bool {
+    let (rank, u) = (u64::from(adapter.rank), u64::from(adapter.u));
+    u64::from(adapter.module_count).saturating_mul(rank * rank * u) <= MOST_DRAWN
+}
+
+fn by_module<'a>(adapter: &Adapter, name: impl Fn(usize) -> &'a str) -> Vec<RNorm> {
+    let count = usize::try_from(adapter.module_count).unwrap_or(usize::MAX);
+    let positions = vec![0; count];
     let Ok(groups) = groups(adapter, &positions) else {
         return every_group(adapter, |_| RNorm::Unknown);
     };
     let mut largest = every_group(adapter, |_| RNorm::Largest(0.0));
-    for (number, (name, group)) in names.iter().zip(groups).enumerate() {
-        let found = norm(adapter, number, group, name);
+    for (number, group) in groups.into_iter().enumerate() {
+        let found = norm(adapter, number, group, name(number));
         if let Some(RNorm::Largest(norm)) = usize::try_from(group)
             .ok()
             .and_then(|group| largest.get_mut(group))
