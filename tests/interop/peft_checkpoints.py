@@ -120,7 +120,8 @@ class Case:
         out = self.work / f"{label}.tlora"
         done = subprocess.run([self.tool.binary, "convert", checkpoint, "--base", self.base, "-o", out], env=self.tool.env, capture_output=True, text=True)
         check(done.returncode == 1 and not out.exists(), f"{label}: exit code {done.returncode}, {done.stdout}{done.stderr}")
-        step(f"{label}: {done.stderr.splitlines()[0]}")
+        because = next((line.strip() for line in done.stderr.splitlines() if "because" in line), done.stderr.strip())
+        step(f"{label}: refused, {because}")
 
     def tiny(self, options: dict, precise: bool) -> tuple[Path, dict[str, Update]]:
         """A checkpoint of PEFT, through `convert` and `merge`; returns the adapter and its updates."""
