@@ -205,7 +205,7 @@ fn rejects_every_flip_of_a_bit_in_what_is_signed() {
 fn collect(value: &Value, pointer: String, leaves: &mut Vec<String>) {
     match value {
         Value::String(text) if decode(text).is_some_and(|bytes| bytes.len() >= 16) => {
-            leaves.push(pointer)
+            leaves.push(pointer);
         }
         Value::Array(values) => {
             for (index, value) in values.iter().enumerate() {

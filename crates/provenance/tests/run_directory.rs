@@ -1,5 +1,5 @@
 //! Run directories, good and bad, and what is stated from them. `fixtures/make_run.py` made the good one.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
