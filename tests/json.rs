@@ -26,7 +26,7 @@ fn member_names(value: &Value, names: &mut BTreeSet<String>) {
 fn the_document_names_every_field() {
     let scratch = Scratch::new();
     scratch.base_and_adapter();
-    let arguments: [&[&str]; 3] = [
+    let arguments: [&[&str]; 5] = [
         &["digest", "base", "--files", "--json"],
         &[
             "inspect",
@@ -37,6 +37,34 @@ fn the_document_names_every_field() {
             "--json",
         ],
         &["merge", "base", "adapter.tlora", "-o", "out", "--json"],
+        &[
+            "export",
+            "adapter.tlora",
+            "--base",
+            "base",
+            "--format",
+            "peft-tinylora",
+            "-o",
+            "tinylora",
+            "--json",
+        ],
+        &[
+            "convert",
+            concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/crates/convert/tests/golden/peft-qwen2-f32-tied/checkpoint"
+            ),
+            "--base",
+            concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/crates/convert/tests/golden/bases/qwen2-f32"
+            ),
+            "-o",
+            "converted.tlora",
+            "--precision",
+            "bf16",
+            "--json",
+        ],
     ];
     let document =
         fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();

@@ -227,7 +227,7 @@ pub enum ConvertError {
     },
     /// The rebuilt basis is not that of the stored factors.
     #[error(
-        "column {column} of the factors of {module} differs from the rebuilt one by {difference:.1e} of its length"
+        "column {column} of the factors of {module} differs from the rebuilt one by {difference:.2} of its length"
     )]
     OtherBasis {
         /// The module where they differ most.
