@@ -119,8 +119,8 @@ RSVD = (
     ("rsvd_short", "R31", "7 bytes", with_section(7, rsvd()[:7], basis=1)),
     ("rsvd_long", "R31", "9 bytes", with_section(7, rsvd() + b"\0", basis=1)),
     ("rsvd_empty", "R31", "no content", with_section(7, b"", basis=1)),
-    ("rsvd_n_iter_1001", "R31", "one above the limit", with_section(7, rsvd(n_iter=1001), basis=1)),
-    ("rsvd_oversample_1001", "R31", "one above the limit", with_section(7, rsvd(oversample=1001), basis=1)),
+    ("rsvd_n_iter_101", "R31", "one above the limit", with_section(7, rsvd(n_iter=101), basis=1)),
+    ("rsvd_oversample_101", "R31", "one above the limit", with_section(7, rsvd(oversample=101), basis=1)),
 )
 
 PAIR = struct.pack("<II", 1, 1)

@@ -272,7 +272,7 @@ def read_signs(a, content):
 def read_rsvd(_, content):
     need(len(content) == 8, "R31", "section", f"{len(content)} bytes")
     _, n_iter, oversample = struct.unpack("<IHH", content)
-    need(n_iter <= 1_000 and oversample <= 1_000, "R31", "section", f"n_iter {n_iter}, oversample {oversample}")
+    need(n_iter <= 100 and oversample <= 100, "R31", "section", f"n_iter {n_iter}, oversample {oversample}")
 
 
 def read_factors(a, content):

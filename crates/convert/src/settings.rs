@@ -140,11 +140,11 @@ pub(crate) fn reconstruction(dir: &Path) -> Result<Rsvd, ConvertError> {
     };
     let seed: u64 = svd.required("random_state")?;
     let n_iter: u64 = svd.required("n_iter")?;
-    let small = u16::try_from(n_iter).ok().filter(|&n_iter| n_iter <= 1000);
+    let small = u16::try_from(n_iter).ok().filter(|&n_iter| n_iter <= 100);
     Ok(Rsvd {
         seed: u32::try_from(seed)
             .map_err(|_too_large| svd.wrong("random_state", &seed.into(), "0 to 4294967295"))?,
-        n_iter: small.ok_or_else(|| svd.wrong("n_iter", &n_iter.into(), "0 to 1000"))?,
+        n_iter: small.ok_or_else(|| svd.wrong("n_iter", &n_iter.into(), "0 to 100"))?,
         ..USUAL
     })
 }

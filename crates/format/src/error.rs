@@ -453,7 +453,7 @@ pub enum ParseError {
         found: usize,
     },
     /// R31
-    #[error("{field} of the rsvd section (offset {offset}) is {found}; expected at most 1000")]
+    #[error("{field} of the rsvd section (offset {offset}) is {found}; expected at most 100")]
     RsvdValue {
         /// `n_iter` or `oversample`.
         field: &'static str,

@@ -6,7 +6,7 @@ use crate::cursor::Cursor;
 use crate::header::Header;
 use crate::{BasisKind, Factors, ParseError, Precision, ProjectionKind, values};
 
-const MOST_RSVD: u16 = 1000;
+const MOST_RSVD: u16 = 100;
 
 /// Reads the rsvd section, R31.
 pub(crate) fn parse_rsvd(mut content: Cursor<'_>) -> Result<BasisKind, ParseError> {

@@ -296,7 +296,7 @@ fn basis(shape: &Shape) -> BoxedStrategy<BasisKind> {
                 pairs.prop_map(move |factors| BasisKind::Explicit { precision, factors })
             })
             .boxed(),
-        Kind::Second => (any::<u32>(), 0_u16..=1000, 0_u16..=1000)
+        Kind::Second => (any::<u32>(), 0_u16..=100, 0_u16..=100)
             .prop_map(|(seed, n_iter, oversample)| BasisKind::Rsvd {
                 seed,
                 n_iter,
