@@ -52,7 +52,7 @@ pub(super) fn limits(adapter: &Adapter, policy: &Policy, elsewhere: &[Finding]) 
 
 fn size(adapter: &Adapter, most: u64) -> Finding {
     let found = adapter.v.len() as u64;
-    let message = format!("{found} trained numbers; the policy allows {most}");
+    let message = format!("trained numbers: {found}; the policy allows {most}");
     let finding = if found <= most {
         Finding::pass
     } else {

@@ -135,7 +135,7 @@ impl<'a> Judged<'a> {
     fn threshold(&self, policy: &Policy) -> Finding {
         let check = Check::Threshold;
         let (wanted, found) = (policy.threshold.get(), self.counted().count());
-        let message = format!("{found} distinct signers; the policy wants {wanted}");
+        let message = format!("distinct signers: {found}; the policy wants {wanted}");
         let possible = self.unknown.iter().map(|(signer, _)| *signer);
         if found >= wanted {
             Finding::pass(check, message)

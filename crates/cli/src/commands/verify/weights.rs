@@ -281,8 +281,9 @@ fn files(compared: &Compared) -> Finding {
         .chain(files.clone())
         .next()
         .map_or_else(String::new, |(kind, what)| format!("{kind} {what}"));
-    let message =
-        format!("{count} tensors and files are not as a merge writes them; the first is {first}");
+    let message = format!(
+        "tensors and files that are not as a merge writes them: {count}; the first is {first}"
+    );
     listed(Finding::fail(check, message), tensors.chain(files))
 }
 
