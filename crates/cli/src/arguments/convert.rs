@@ -60,7 +60,7 @@ pub(crate) struct ConvertOptions {
 
 /// A finite number above 0.
 fn positive(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    let number: f64 = text.parse().ok().ok_or("expected a number")?;
     if number.is_finite() && number > 0.0 {
         Ok(number)
     } else {
