@@ -88,7 +88,8 @@ fn undecided(with_base: bool, message: String) -> Finding {
     }
 }
 
-/// A number that ‖ΔW‖ / ‖W‖ of no module exceeds, whatever the base; none if the file does not give one.
+/// A number that ‖ΔW‖ / ‖W‖ of no module exceeds, whatever the base; none if the file does not give one. (Where modules
+/// have ranks of their own the R of one says nothing about that of another.)
 ///
 /// U and V have orthonormal columns and no singular value is above ‖W‖, so ‖ΔW‖ ≤ |scale| · ‖R‖ · ‖W‖. Where the
 /// projections depend on the names of modules, which only the base has, an entry of native ones is at most 16 / √r
@@ -97,6 +98,7 @@ fn delta_bound(adapter: &Adapter) -> Option<f64> {
     if adapter.basis != BasisKind::Exact
         || adapter.basis_rounding != Rounding::None
         || !adapter.corrections.is_empty()
+        || adapter.module_ranks.is_some()
     {
         return None;
     }
