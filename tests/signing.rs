@@ -193,6 +193,23 @@ fn signs_the_predicate_that_it_is_given() {
 }
 
 #[test]
+fn signs_no_statement_that_is_too_long_to_be_read() {
+    let scratch = scratch();
+    let predicate = format!(r#"{{"a": "{}"}}"#, "x".repeat(800 << 10));
+    fs_err::write(scratch.path("predicate.json"), predicate).unwrap();
+    let ended = scratch.tlora(&[
+        "sign",
+        "adapter.tlora",
+        "--key",
+        "key.pem",
+        "--predicate",
+        "predicate.json",
+    ]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(!scratch.path("adapter.tlora.sigstore.json").exists());
+}
+
+#[test]
 fn attests_what_sign_signs() {
     let scratch = scratch();
     scratch.done(&["sign", "adapter.tlora", "--key", "key.pem"]);

@@ -215,6 +215,17 @@ fn rejects_a_subject_that_is_not_the_digest_of_the_resources() {
 }
 
 #[test]
+fn rejects_two_subjects() {
+    let (Value::Object(predicate), subject) = predicate(&[("a.bin", A), ("sub/b.txt", B)]) else {
+        panic!("a predicate is an object")
+    };
+    let mut statement = Statement::new(Subject::new("a", &subject), oms::PREDICATE_TYPE, predicate);
+    statement.subjects.push(Subject::new("b", &[0; 32]));
+    let bundle = Bundle::parse(sign(&statement, &private()).as_bytes()).unwrap();
+    assert!(matches!(check(&bundle), OmsError::Subject));
+}
+
+#[test]
 fn rejects_two_resources_of_one_name() {
     let (predicate, subject) = predicate(&[("a.bin", B), ("sub/b.txt", B), ("a.bin", A)]);
     let error = check(&signed(oms::PREDICATE_TYPE, predicate, &subject));

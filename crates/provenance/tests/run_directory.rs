@@ -346,10 +346,10 @@ fn rejects_other_broken_files() {
     fs_err::remove_file(missing.path("provenance.json")).unwrap();
     assert!(matches!(missing.read(), Err(RunError::Io(_))));
     let large = Run::new();
-    fs_err::write(large.path("config.toml"), "#".repeat((4 << 20) + 1)).unwrap();
+    fs_err::write(large.path("config.toml"), "#".repeat((1 << 20) + 1)).unwrap();
     assert!(matches!(large.read(), Err(RunError::TooLarge { .. })));
     let long = Run::new();
-    fs_err::write(long.path("metrics.jsonl"), " ".repeat((4 << 20) + 1)).unwrap();
+    fs_err::write(long.path("metrics.jsonl"), " ".repeat((1 << 20) + 1)).unwrap();
     assert!(matches!(
         long.read(),
         Err(RunError::LineTooLong { line: 1, .. })

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use tlora_checkpoint::write_file_atomically;
 use tlora_format::Adapter;
 use tlora_provenance::oms::{self, OmsError};
-use tlora_provenance::{PrivateKey, SLSA_PROVENANCE, Statement, Subject, parse_predicate, sign};
+use tlora_provenance::{
+    Bundle, PrivateKey, SLSA_PROVENANCE, Statement, Subject, parse_predicate, sign,
+};
 
 use crate::arguments::SignOptions;
 use crate::commands::attest;
@@ -37,9 +39,10 @@ pub(crate) fn run(options: &SignOptions) -> Result<Exit, Failure> {
     let path = path.unwrap_or_else(|| with_suffix(&options.adapter, ".sigstore.json"));
     files.push((path, sign(&statement, &key)));
     // All of them, before any is written.
-    files
-        .iter()
-        .try_for_each(|(path, _)| ensure_vacant(path, options.force))?;
+    for (path, text) in &files {
+        ensure_vacant(path, options.force)?;
+        ensure_readable(text)?;
+    }
     let public = key.public_key();
     for (path, text) in &files {
         write_file_atomically(path, text.as_bytes(), options.force).map_err(output)?;
@@ -65,6 +68,18 @@ fn predicate(options: &SignOptions, adapter: &Adapter) -> Result<Map<String, Val
         ))
         .caused_by(error)
     })
+}
+
+/// What is longer, no verifier of ours takes.
+fn ensure_readable(bundle: &str) -> Result<(), Failure> {
+    let (found, limit) = (bundle.len(), Bundle::SIZE_LIMIT);
+    if found <= limit {
+        return Ok(());
+    }
+    Err(Failure::no(format!(
+        "the bundle would have {found} bytes; at most {limit} are read"
+    ))
+    .hint("leave the details in files, and their digests in the predicate"))
 }
 
 fn model_signature(path: &Path, key: &PrivateKey, subject: &Subject) -> Result<String, Failure> {

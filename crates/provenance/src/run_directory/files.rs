@@ -11,9 +11,9 @@ use super::RunError;
 use crate::json;
 
 /// The most bytes of a file that is read whole.
-const WHOLE_LIMIT: u64 = 4 << 20;
+const WHOLE_LIMIT: u64 = 1 << 20;
 /// The most bytes of a line.
-const LINE_LIMIT: u64 = 4 << 20;
+const LINE_LIMIT: u64 = 1 << 20;
 
 /// A file's name and SHA-256.
 pub(super) type FileDigest = (String, [u8; 32]);

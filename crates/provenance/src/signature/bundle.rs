@@ -26,7 +26,9 @@ enum SignerMaterial {
 
 impl Bundle {
     /// The most bytes that a bundle, or a file of several, can have.
-    pub const SIZE_LIMIT: usize = 4 << 20;
+    ///
+    /// JSON in memory takes up to a hundred times its length.
+    pub const SIZE_LIMIT: usize = 1 << 20;
 
     /// Reads a bundle, without checking its signature.
     ///
