@@ -209,6 +209,20 @@ fn a_flattened_file_has_an_r_for_each_module() {
 }
 
 #[test]
+fn lora_xs_is_not_projected_on_the_exact_basis() {
+    let options = ConvertOptions {
+        flatten: true,
+        ..ConvertOptions::default()
+    };
+    let refused = convert_case(&case("xs-f32"), &options);
+    // What the projection would lose here.
+    assert!(
+        matches!(refused, Err(ConvertError::Residual { residual, .. }) if residual > 0.01),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_narrower_v_is_reported_apart_from_the_residual() {
     let options = ConvertOptions {
         precision: Some(Precision::Bf16),

@@ -13,7 +13,12 @@ pub(super) fn explain(error: ConvertError, options: &ConvertOptions) -> Failure 
         base: &options.base,
         adapters: &[],
     };
-    let hint = hint(&error);
+    let hint = match &error {
+        ConvertError::Residual { .. } if options.flatten => Some(
+            "the exact basis does not hold this update; without --flatten it is converted as it is",
+        ),
+        error => hint(error),
+    };
     let failure = match error {
         ConvertError::Rebuild(error) => return subject.rebuild(error),
         ConvertError::NoAdapter(_) | ConvertError::NoConfig(_) => Failure::unknown(&error),
