@@ -1,8 +1,7 @@
 //! Runs of the command under a limit of memory and of time.
 
-use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -51,7 +50,7 @@ fn run_limited(scratch: &Scratch, arguments: &[&str], kib: u64) -> Run {
         // glibc reserves 64 MiB of address space for each thread, which is not memory and would count as such.
         .env("MALLOC_ARENA_MAX", "1")
         .env_remove("GITHUB_STEP_SUMMARY")
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
         .stdout(create(&out))
         .stderr(create(&err));
     let status = wait(&mut command.spawn().unwrap());
@@ -62,8 +61,8 @@ fn run_limited(scratch: &Scratch, arguments: &[&str], kib: u64) -> Run {
     }
 }
 
-fn create(path: &Path) -> File {
-    fs_err::File::create(path).unwrap().into_parts().0
+fn create(path: &Path) -> Stdio {
+    fs_err::File::create(path).unwrap().into_parts().0.into()
 }
 
 /// How it ended; none if it had to be killed for the time it took.

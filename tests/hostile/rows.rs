@@ -91,7 +91,11 @@ fn test_variant(row: &Row, case: &Case, variant: usize) -> Result<(), String> {
     let github = arguments.contains(&"github");
     let files = arguments.iter().filter(|name| name.starts_with("report."));
     let written = files.filter_map(|name| fs_err::read_to_string(scratch.path(name)).ok());
-    let outputs = [run.output.clone()].into_iter().chain(written);
+    let record = fs_err::read_to_string(scratch.path("out/tlora-merge.json")).ok();
+    let outputs = [run.output.clone()]
+        .into_iter()
+        .chain(written)
+        .chain(record);
     if let Some(fault) = outputs
         .filter_map(|output| harmless::fault(&output, github))
         .next()

@@ -118,11 +118,21 @@ impl MergeRecord {
         }
     }
 
-    /// The bytes of `tlora-merge.json`.
+    /// The bytes of `tlora-merge.json`: in ASCII and without `#`, so that no name in it hides or turns text, or speaks to a
+    /// CI (`##vso[…]`), where the file is shown.
     pub(crate) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        let mut text = String::new();
+        for character in serde_json::to_string_pretty(self)?.chars() {
+            if character.is_ascii() && !matches!(character, '#' | '\x7f') {
+                text.push(character);
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+        text.push('\n');
+        Ok(text.into_bytes())
     }
 }
 
