@@ -10,9 +10,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use support::{Outcome, case, cases, convert_case, distance, golden, run};
 use tempfile::TempDir;
+use tlora_basis::{Weight, WeightDtype, basis_check, exact_basis};
 use tlora_checkpoint::Checkpoint;
 use tlora_convert::{ConvertOptions, ExportError, ExportFormat, ExportOptions, Exported, export};
-use tlora_format::{Adapter, Precision, SigmaSide, Tying};
+use tlora_format::{Adapter, Precision, SigmaSide, TargetModules, Tying};
 use tlora_rebuild::{RebuildError, Run};
 
 const LORA: ExportFormat = ExportFormat::PeftLora {
@@ -287,6 +288,27 @@ fn the_settings_are_those_of_peft() {
             "task_type": "CAUSAL_LM", "use_dora": false, "use_rslora": false,
         })
     );
+}
+
+#[test]
+fn an_embedding_that_is_the_head_too_is_named() {
+    let gpt2 = "peft-gpt2-f32";
+    let (report, _) = exported(gpt2, &adapter(gpt2), LORA);
+    assert_eq!(report.tied_embedding, None);
+    // GPT-2 has no head of its own; the adapter is one of the embedding now.
+    let mut fields = adapter(gpt2).into_fields();
+    fields.targets = TargetModules::Modules(vec!["transformer.wte".to_owned()]);
+    (fields.module_count, fields.group_count, fields.n_tie) = (1, 1, 1);
+    (fields.tying, fields.signs, fields.transposed) = (Tying::Tiled, None, None);
+    fields.v.truncate(usize::from(fields.u));
+    let base = Checkpoint::open(case(gpt2).base).unwrap();
+    let weight = &base.tensors()["transformer.wte.weight"];
+    let mut bytes = vec![0; usize::try_from(weight.bytes).unwrap()];
+    base.read_at(weight, 0, &mut bytes).unwrap();
+    let basis = exact_basis(&Weight::new(WeightDtype::F32, 20, 8, &bytes).unwrap(), 2).unwrap();
+    fields.basis_check = basis_check([("transformer.wte", &basis.basis)]);
+    let (report, _) = exported(gpt2, &Adapter::new(fields).unwrap(), LORA);
+    assert_eq!(report.tied_embedding.as_deref(), Some("transformer.wte"));
 }
 
 #[test]

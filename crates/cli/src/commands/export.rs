@@ -44,6 +44,12 @@ pub(crate) fn run(options: &ExportOptions) -> Result<Exit, Failure> {
             "PEFT's rule makes no groups like the adapter's: each module has a copy of v, and training would part them"
         ));
     }
+    if let Some(embedding) = &exported.tied_embedding {
+        warn(format_args!(
+            "{} is the output head too, which PEFT and servers leave as it is unless they merge the adapter",
+            Untrusted(embedding)
+        ));
+    }
     if !options.run.quiet {
         note(format_args!(
             "wrote {}: {} of rank {} for {}, {} bytes",

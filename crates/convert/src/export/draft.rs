@@ -13,6 +13,10 @@ use super::write::{Tensor, TensorFile};
 use super::{ExportError, ExportFormat, ExportOptions, config, lora, tinylora};
 use crate::order;
 
+/// Weights of an output head, and embeddings of places, which are never one.
+const HEADS: [&str; 2] = ["lm_head.weight", "embed_out.weight"];
+const POSITIONS: [&str; 2] = ["wpe", "embed_positions"];
+
 /// The modules, their places in the model, and the settings.
 pub(super) struct Draft<'a> {
     pub(super) adapter: &'a Adapter,
@@ -26,6 +30,8 @@ pub(super) struct Draft<'a> {
     pub(super) targets: Vec<String>,
     /// Whether the model has a head for language.
     pub(super) is_causal: bool,
+    /// An adapted embedding that is the head too.
+    pub(super) tied_embedding: Option<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -49,13 +55,23 @@ impl<'a> Draft<'a> {
             ExportFormat::PeftLora { .. } => None,
             ExportFormat::PeftTinyLora => Some(tying(&modules, config.model_type())?),
         };
+        let is_causal = has_head(&config);
+        let has_own_head = tensors.iter().any(|name| ends_with(name, &HEADS));
+        let is_shared = |module: &&Placed<'_>| {
+            module.layer == Layer::Embedding && !ends_with(&module.name, &POSITIONS)
+        };
+        let embedding = modules
+            .iter()
+            .find(is_shared)
+            .filter(|_| is_causal && !has_own_head);
         let draft = Self {
+            tied_embedding: embedding.map(|module| module.name.clone()),
             rank: rank(&modules, format)?,
             adapter,
             format,
             tying,
             targets,
-            is_causal: has_head(&config),
+            is_causal,
             modules,
         };
         draft.ensure_clipped()?;
@@ -156,6 +172,10 @@ impl<'a> Draft<'a> {
     pub(super) fn settings(&self, options: &ExportOptions<'_>) -> Result<Vec<u8>, ExportError> {
         config::settings(self, options)
     }
+}
+
+fn ends_with(name: &str, ends: &[&str]) -> bool {
+    ends.iter().any(|end| name.ends_with(end))
 }
 
 /// The rank in the settings.

@@ -24,6 +24,7 @@ use tlora_rebuild::{BasisNote, Run, Stage, digest, ensure_base, plan_all, prepar
 pub use self::error::ExportError;
 
 use self::draft::Draft;
+use self::tying::PeftTying;
 use self::write::TensorFile;
 
 const CONFIG: &str = "adapter_config.json";
@@ -78,6 +79,8 @@ pub struct Exported {
     pub bytes: u64,
     /// How the vectors are tied, in a TinyLoRA.
     pub tying: Option<ExportedTying>,
+    /// An adapted embedding that is the output head too. PEFT changes the head only when it merges the adapter.
+    pub tied_embedding: Option<String>,
     /// Bases that are not quite what one expects.
     pub notes: Vec<BasisNote>,
 }
@@ -140,7 +143,8 @@ pub fn export(
         modules: modules.len(),
         rank: draft.rank,
         bytes,
-        tying: draft.tying.as_ref().map(tying::PeftTying::exported),
+        tying: draft.tying.as_ref().map(PeftTying::exported),
+        tied_embedding: draft.tied_embedding,
         notes: prepared.notes,
     })
 }
