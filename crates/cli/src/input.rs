@@ -21,6 +21,25 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// The format lets factors take 4 GiB. A file of them that is larger than this is larger than any LoRA.
+const MAX_ADAPTER: u64 = 1 << 28;
+
+/// Opens an adapter.
+///
+/// # Errors
+/// It is no regular file, is larger than any that is read, or cannot be opened; the message names it.
+pub(crate) fn open_adapter(path: &Path) -> io::Result<File> {
+    let file = open(path)?;
+    let length = file.metadata()?.len();
+    if length > MAX_ADAPTER {
+        return Err(io::Error::other(format!(
+            "{} has {length} bytes; at most {MAX_ADAPTER} are read",
+            path.display()
+        )));
+    }
+    Ok(file)
+}
+
 /// The bytes of a regular file, or of what a link to one leads to.
 ///
 /// # Errors

@@ -38,7 +38,7 @@ impl AdapterFile {
     }
 
     fn try_read(path: &Path) -> io::Result<Self> {
-        let mut file = input::open(path)?;
+        let mut file = input::open_adapter(path)?;
         let mut bytes = Vec::new();
         Read::by_ref(&mut file)
             .take(HEADER_LENGTH as u64)
