@@ -25,9 +25,36 @@ pub(super) struct Weights<'a> {
     pub(super) file: &'a PathBuf,
 }
 
+/// The checks that need the base, and those that need the merged checkpoint too.
+const OF_BASE: [Check; 4] = [
+    Check::BaseDigest,
+    Check::Modules,
+    Check::Basis,
+    Check::Strength,
+];
+const OF_MERGED: [Check; 4] = [Check::Equal, Check::Files, Check::Effect, Check::Untouched];
+
 impl Weights<'_> {
-    /// What the base and the merged checkpoint say.
+    /// What the base and the merged checkpoint say; of every check that they were given for.
     pub(super) fn findings(
+        &self,
+        adapter: &Adapter,
+        policy: Option<&Policy>,
+        environment: &Environment,
+    ) -> Result<Vec<Finding>, Failure> {
+        let mut findings = self.reached(adapter, policy, environment)?;
+        let merged = OF_MERGED.into_iter().filter(|_| self.merged.is_some());
+        for check in OF_BASE.into_iter().chain(merged) {
+            if !findings.iter().any(|finding| finding.check == check) {
+                let message = "not reached, since another check did not pass";
+                findings.push(Finding::skipped(check, message));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// The findings up to the first check that makes the others impossible.
+    fn reached(
         &self,
         adapter: &Adapter,
         policy: Option<&Policy>,
