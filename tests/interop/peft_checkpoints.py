@@ -53,6 +53,8 @@ MORE = [
     ("f32", dict(r=2, u=64, weight_tying=0.0)),
     ("f32", dict(r=8, u=1, weight_tying=0.4)),
 ]
+# options of `convert` whose sizes are of interest, too, by number of USUAL
+SMALLER = {0: ["--max-residual", "1e-3"], 2: ["--precision", "bf16"]}
 # LoRA-XS: rank and alpha
 XS_USUAL, XS_MORE = [(4, 4)], [(2, 8), (16, 32)]
 # the modules of Qwen2.5-7B, 28 layers, in x out
@@ -65,17 +67,16 @@ def step(text: str) -> None:
 
 
 class Update:
-    """What a merge added to one weight, and the square of the error that rounding W + dW to f32 is expected to leave in it."""
+    """What a merge added to one weight, and the largest error that rounding W + dW to f32 can leave in it."""
 
     def __init__(self, before: np.ndarray, after: np.ndarray):
         self.delta = (after.astype(np.float64) - before.astype(np.float64)).astype(np.float32)
-        self.rounding = float((np.spacing(np.abs(after)).astype(np.float64) ** 2).sum() / 12)
+        self.rounding = float(np.linalg.norm(np.spacing(np.abs(after)).astype(np.float64))) / 2
 
     def error(self, wanted: torch.Tensor) -> float:
-        """The relative distance, less that rounding, which is none of the adapter's."""
+        """The relative distance, less that rounding, which is none of the adapter's; 0 if it may be all there is."""
         wanted = wanted.double().numpy()
-        square = np.linalg.norm(self.delta - wanted) ** 2
-        return float(np.sqrt(max(0.0, square - self.rounding)) / np.linalg.norm(wanted))
+        return max(0.0, float(np.linalg.norm(self.delta - wanted)) - self.rounding) / float(np.linalg.norm(wanted))
 
 
 def compare(label: str, found: dict[str, Update], wanted: dict[str, torch.Tensor], limit: float) -> None:
@@ -123,8 +124,8 @@ class Case:
         because = next((line.strip() for line in done.stderr.splitlines() if "because" in line), done.stderr.strip())
         step(f"{label}: refused, {because}")
 
-    def tiny(self, options: dict, precise: bool) -> tuple[Path, dict[str, Update]]:
-        """A checkpoint of PEFT, through `convert` and `merge`; returns the adapter and its updates."""
+    def tiny(self, options: dict, precise: bool, smaller: list[str] | None = None) -> tuple[Path, dict[str, Update]]:
+        """A checkpoint of PEFT, through `convert` and `merge`; returns the adapter and its updates. `smaller` is another conversion."""
         label = f"{self.dtype} r={options['r']} u={options['u']} tying={options['weight_tying']}"
         label += "" if options.get("save_projection", True) else ", P not saved"
         label += ", LAPACK in f64" if precise else ""
@@ -139,6 +140,8 @@ class Case:
         compare(label, found, wanted, NOISY if noisy else EXACT)
         if self.dtype != "f32":
             self.compare_merged(label, adapter, peft.merged(model))
+        if smaller:
+            self.convert(f"{label} {' '.join(smaller)}", checkpoint, *smaller)
         shutil.rmtree(checkpoint)
         return adapter, found
 
@@ -246,15 +249,15 @@ def run(tool: Tool, model: Path, work: Path, everything: bool) -> None:
         base = work / f"{model.name}-{dtype}"
         peft.write_base(model, base, dtype)
         cases[dtype] = Case(tool, base, dtype, work, svd)
-    for dtype, options in USUAL + MORE * everything:
-        case = cases[dtype]
-        adapter, found = case.tiny(options, False)
-        if options == USUAL[0][1] and dtype == "bf16":
-            check_size_model(case.weights, SIZES[-1][1])
+    for number, (dtype, options) in enumerate(USUAL + MORE * everything):
+        case, first = cases[dtype], len(SIZES)
+        adapter, found = case.tiny(options, False, SMALLER.get(number))
+        if number == 0:
+            check_size_model(case.weights, SIZES[first][1])
+        if number == 2:
+            check_tlora_size(case.weights, SIZES[first][2])
         if dtype == "f32":
             case.tiny(options, True)
-        if options == USUAL[2][1] and dtype == "f32":
-            check_tlora_size(case.weights, SIZES[-1][2])
         case.export(adapter.stem, adapter, found)
     for rank, alpha in XS_USUAL + XS_MORE * everything:
         for precise in (False, True):
