@@ -35,7 +35,9 @@ impl Subject<'_> {
             MergeError::Output(error) => output(error),
             MergeError::BaseChanged { .. } => changed(self.base).caused_by(error),
             MergeError::Transposition(_) => Failure::no(error),
-            MergeError::TooStrong { .. } => Failure::no("the policy does not allow this merge").caused_by(error),
+            MergeError::TooStrong { .. } => {
+                Failure::no("the policy does not allow this merge").caused_by(error)
+            }
             MergeError::Invalid(error) => {
                 Failure::unknown("these options do not make an adapter").caused_by(error)
             }

@@ -27,11 +27,7 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<Exit, Failure> {
     let trust = Trust::read(&options.trust)?;
     let file = AdapterFile::read(&options.adapter)?;
     let bundles = trust.bundles(&options.adapter)?;
-    let lock = options
-        .lock
-        .as_deref()
-        .map(LockFile::read)
-        .transpose()?;
+    let lock = options.lock.as_deref().map(LockFile::read).transpose()?;
     let pinned_as = lock
         .as_ref()
         .map(|lock| lock.path_of(&options.adapter))

@@ -27,8 +27,8 @@ impl LockFile {
         let lock = match fs_err::symlink_metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Lock::default(),
             _ => {
-                let bytes =
-                    input::read_regular(path, MAX_BYTES).map_err(|error| failed().caused_by(error))?;
+                let bytes = input::read_regular(path, MAX_BYTES)
+                    .map_err(|error| failed().caused_by(error))?;
                 let text = String::from_utf8(bytes).map_err(|error| failed().caused_by(error))?;
                 Lock::parse(&text).map_err(|error| failed().caused_by(error))?
             }
