@@ -320,3 +320,18 @@ fn the_size_of_r_with_torch_is_known_without_the_base() {
     let expected = r.map(|x| x * x).sum::<f64>().sqrt();
     assert_eq!(r_norms(&adapter), [RNorm::Largest(expected)]);
 }
+
+#[test]
+fn the_size_of_r_is_that_of_the_modules_with_the_whole_rank() {
+    let directory = TempDir::new().unwrap();
+    let checkpoint = base(&directory.path().join("base"), 2);
+    let adapter = Adapter::new(AdapterFields {
+        u: 4,
+        v: [3.0_f32, 0.0, 0.0, 4.0].map(f32::to_bits).to_vec(),
+        projection: ProjectionKind::Standard,
+        module_ranks: Some(vec![1, 2]),
+        ..fields(&checkpoint)
+    })
+    .unwrap();
+    assert_eq!(r_norms(&adapter), [RNorm::Largest(5.0)]);
+}

@@ -41,8 +41,11 @@ pub fn r_norms(adapter: &Adapter) -> Vec<RNorm> {
             by_module(adapter, |_| "")
         }
         (ProjectionKind::Standard | ProjectionKind::Explicit { shared: true, .. }, _) => {
-            // The same R for all modules of a group, but for those that lose rows and columns of it.
-            every_group(adapter, |group| RNorm::Largest(norm(adapter, 0, group, "")))
+            // The same R for all modules of a group, but for those of a smaller rank, which lose rows and columns of it.
+            let rank = usize::from(adapter.rank);
+            every_group(adapter, |group| {
+                RNorm::Largest(r_norm(&r_matrix(adapter, 0, group, "", rank)))
+            })
         }
         (ProjectionKind::Native { .. }, TargetModules::Modules(names)) => {
             by_module(adapter, |number| {
