@@ -5,14 +5,14 @@ use tlora_format::{Adapter, ProjectionKind, TargetModules, Tying, groups};
 
 use crate::plan::r_matrix;
 
-/// Values of projections that are drawn for these numbers.
+/// Values of projections that are drawn for these numbers, at most.
 const MOST_DRAWN: u64 = 1 << 24;
 
 /// ‖R‖_F of the modules of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum RNorm {
-    /// The largest of the group.
+    /// No module of the group has a larger one, whatever its sizes in the base, which may clip its rank.
     Largest(f64),
     /// The root mean square over all projections that the generator may draw. Which ones it draws depends on the names of
     /// the modules, and these only the base knows.
@@ -38,7 +38,7 @@ pub fn r_norms(adapter: &Adapter) -> Vec<RNorm> {
     match (&adapter.projection, &adapter.targets) {
         // torch draws by the number of a module, not by its name.
         (ProjectionKind::Torch { .. }, _) if tells_groups(adapter) && is_quick(adapter) => {
-            by_module(adapter, |_| "")
+            by_module(adapter, Ranks::Clipped, |_| "")
         }
         (ProjectionKind::Standard | ProjectionKind::Explicit { shared: true, .. }, _) => {
             // The same R for all modules of a group, but for those of a smaller rank, which lose rows and columns of it.
@@ -47,17 +47,28 @@ pub fn r_norms(adapter: &Adapter) -> Vec<RNorm> {
                 RNorm::Largest(r_norm(&r_matrix(adapter, 0, group, "", rank)))
             })
         }
-        (ProjectionKind::Native { .. }, TargetModules::Modules(names)) => {
-            by_module(adapter, |number| {
+        (ProjectionKind::Native { .. }, TargetModules::Modules(names)) if is_quick(adapter) => {
+            by_module(adapter, Ranks::Clipped, |number| {
                 names.get(number).map_or("", String::as_str)
             })
         }
-        (ProjectionKind::Explicit { .. }, _) if tells_groups(adapter) => by_module(adapter, |_| ""),
+        (ProjectionKind::Explicit { .. }, _) if tells_groups(adapter) => {
+            by_module(adapter, Ranks::AsStored, |_| "")
+        }
         (ProjectionKind::Explicit { .. }, _) => every_group(adapter, |_| RNorm::Unknown),
         (ProjectionKind::Native { .. } | ProjectionKind::Torch { .. }, _) => {
             every_group(adapter, |group| RNorm::Expected(expected(adapter, group)))
         }
     }
+}
+
+/// The ranks that a module may have in the base.
+#[derive(Clone, Copy, PartialEq)]
+enum Ranks {
+    /// Its own; stored projections apply to no other.
+    AsStored,
+    /// Its own or, where a side is shorter, a smaller one, for which other projections are drawn.
+    Clipped,
 }
 
 fn every_group(adapter: &Adapter, norm: impl Fn(u32) -> RNorm) -> Vec<RNorm> {
@@ -72,10 +83,10 @@ fn tells_groups(adapter: &Adapter) -> bool {
 /// Whether drawing all projections takes a moment at most: a file may ask for terabytes of them.
 fn is_quick(adapter: &Adapter) -> bool {
     let (rank, u) = (u64::from(adapter.rank), u64::from(adapter.u));
-    u64::from(adapter.module_count).saturating_mul(rank * rank * u) <= MOST_DRAWN
+    u64::from(adapter.module_count).saturating_mul(rank * rank * rank * u) <= MOST_DRAWN
 }
 
-fn by_module<'a>(adapter: &Adapter, name: impl Fn(usize) -> &'a str) -> Vec<RNorm> {
+fn by_module<'a>(adapter: &Adapter, ranks: Ranks, name: impl Fn(usize) -> &'a str) -> Vec<RNorm> {
     let count = usize::try_from(adapter.module_count).unwrap_or(usize::MAX);
     let positions = vec![0; count];
     let Ok(groups) = groups(adapter, &positions) else {
@@ -83,7 +94,7 @@ fn by_module<'a>(adapter: &Adapter, name: impl Fn(usize) -> &'a str) -> Vec<RNor
     };
     let mut largest = every_group(adapter, |_| RNorm::Largest(0.0));
     for (number, group) in groups.into_iter().enumerate() {
-        let found = norm(adapter, number, group, name(number));
+        let found = norm(adapter, number, group, name(number), ranks);
         if let Some(RNorm::Largest(norm)) = usize::try_from(group)
             .ok()
             .and_then(|group| largest.get_mut(group))
@@ -94,14 +105,12 @@ fn by_module<'a>(adapter: &Adapter, name: impl Fn(usize) -> &'a str) -> Vec<RNor
     largest
 }
 
-fn norm(adapter: &Adapter, number: usize, group: u32, name: &str) -> f64 {
-    r_norm(&r_matrix(
-        adapter,
-        number,
-        group,
-        name,
-        usize::from(adapter.module_rank(number)),
-    ))
+fn norm(adapter: &Adapter, number: usize, group: u32, name: &str, ranks: Ranks) -> f64 {
+    let own = usize::from(adapter.module_rank(number));
+    let smallest = if ranks == Ranks::Clipped { 1 } else { own };
+    (smallest..=own)
+        .map(|rank| r_norm(&r_matrix(adapter, number, group, name, rank)))
+        .fold(0.0, f64::max)
 }
 
 /// Native entries have mean 0 and variance 1/r, so that E‖R‖² = r²·‖v‖²/r.
