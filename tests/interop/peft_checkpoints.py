@@ -62,16 +62,20 @@ QWEN_7B = 28, {"self_attn.q_proj": (3584, 3584), "self_attn.k_proj": (3584, 512)
                "self_attn.o_proj": (3584, 3584), "mlp.gate_proj": (3584, 18944), "mlp.up_proj": (3584, 18944), "mlp.down_proj": (18944, 3584)}
 
 
+# how often an adapter of a golden checkpoint is merged at once
+TIMES = 1000
+
+
 def step(text: str) -> None:
     print(f"[{time.monotonic() - START:6.1f} s] {text}", flush=True)
 
 
 class Update:
-    """What a merge added to one weight, and the largest error that rounding W + dW to f32 can leave in it."""
+    """What one of `times` equal adapters added to one weight, and the largest error that rounding their sum to f32 can leave in it."""
 
-    def __init__(self, before: np.ndarray, after: np.ndarray):
-        self.delta = (after.astype(np.float64) - before.astype(np.float64)).astype(np.float32)
-        self.rounding = float(np.linalg.norm(np.spacing(np.abs(after)).astype(np.float64))) / 2
+    def __init__(self, before: np.ndarray, after: np.ndarray, times: int):
+        self.delta = ((after.astype(np.float64) - before.astype(np.float64)) / times).astype(np.float32)
+        self.rounding = float(np.linalg.norm(np.spacing(np.abs(after)).astype(np.float64))) / 2 / times
 
     def error(self, wanted: torch.Tensor) -> float:
         """The relative distance, less that rounding, which is none of the adapter's; 0 if it may be all there is."""
@@ -91,19 +95,21 @@ def compare(label: str, found: dict[str, Update], wanted: dict[str, torch.Tensor
 class Case:
     """One base model in one type, and the program under test."""
 
-    def __init__(self, tool: Tool, base: Path, dtype: str, work: Path, svd: peft.Decompositions):
+    def __init__(self, tool: Tool, base: Path, dtype: str, work: Path, svd: peft.Decompositions, times: int = 1):
         self.tool, self.base, self.dtype, self.work, self.svd = tool, base, dtype, work, svd
+        # An adapter given many times adds up, and the rounding of W + dW counts for less beside it.
+        self.times = times
         self.weights = Checkpoint(base)
 
     def ours(self, adapter: Path) -> dict[str, Update]:
         """By module, what our merge adds to the weights."""
         out = self.work / "merged"
-        self.tool("merge", self.base, adapter, "-o", out, "--dtype", "f32", "--cache-dir", self.work / "cache")
+        self.tool("merge", self.base, *[adapter] * self.times, "-o", out, "--dtype", "f32", "--cache-dir", self.work / "cache")
         after, found = Checkpoint(out), {}
         for tensor in after.names():
             old, new = self.weights[tensor], after[tensor]
             if not np.array_equal(old, new):
-                found[tensor.removesuffix(".weight")] = Update(old, new)
+                found[tensor.removesuffix(".weight")] = Update(old, new, self.times)
         shutil.rmtree(out)
         return found
 
@@ -182,7 +188,7 @@ def golden(tool: Tool, root: Path, work: Path, svd: peft.Decompositions) -> None
     for about in sorted(root.glob("*/case.json")):
         facts, label = json.loads(about.read_text()), about.parent.name
         base = root / facts["base"]
-        case = Case(tool, base, base.name.split("-")[1], work, svd)
+        case = Case(tool, base, base.name.split("-")[1], work, svd, TIMES)
         checkpoint = next((about.parent / "checkpoint").rglob("adapter_config.json")).parent
         if facts["outcome"] == "refused":
             case.refuse(label, checkpoint)
