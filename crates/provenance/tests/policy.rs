@@ -96,7 +96,7 @@ fn rejects_an_unknown_key_at_every_level_and_names_its_line() {
 }
 
 /// A change of the whole policy, the line of the error, and a part of it.
-const WRONG: [(&str, &str, usize, &str); 25] = [
+const WRONG: [(&str, &str, usize, &str); 26] = [
     ("version = 1", "version = 2", 1, "wanted 1, found \"2\""),
     (
         "\"format\", \"base\"",
@@ -130,6 +130,12 @@ const WRONG: [(&str, &str, usize, &str); 25] = [
         "",
         5,
         "key, the file with the public key, is missing",
+    ),
+    (
+        "key = \"p256.pub\"",
+        "key = \"\"",
+        8,
+        "the path of a file with a public key",
     ),
     (
         "key = \"p256.pub\"",

@@ -101,6 +101,9 @@ fn key(
         .key
         .as_ref()
         .ok_or_else(|| fault("key, the file with the public key, is missing"))?;
+    if path.as_ref().is_empty() {
+        return Err(reader.value(path, "key", "the path of a file with a public key"));
+    }
     let key = reader.key(path)?;
     if key.key_type() != kind {
         return Err(fault("the key file has a key of another type"));
