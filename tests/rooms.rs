@@ -6,14 +6,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the top down. A package that is not listed has no place to stand.
-const FLOORS: [(&str, u8); 8] = [
-    ("tlora", 6),
-    ("tlora-merge", 5),
-    ("tlora-convert", 5),
-    ("tlora-provenance", 5),
+const FLOORS: [(&str, u8); 13] = [
+    ("tlora", 7),
+    ("tlora-train", 6),
+    ("tlora-merge", 6),
+    ("tlora-convert", 6),
+    ("tlora-provenance", 6),
+    ("tlora-model", 5),
     ("tlora-rebuild", 4),
     ("tlora-checkpoint", 3),
     ("tlora-basis", 2),
+    ("tlora-kernels", 1),
+    ("tlora-grpo", 1),
+    ("tlora-reward", 1),
     ("tlora-format", 1),
 ];
 

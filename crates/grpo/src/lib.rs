@@ -1,0 +1,2 @@
+//! Group-relative policy optimisation as plain numbers.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! GRPO training and evaluation of TinyLoRA adapters.
+#![forbid(unsafe_code)]
