@@ -1,0 +1,2 @@
+//! A training run on disk.
+#![forbid(unsafe_code)]
