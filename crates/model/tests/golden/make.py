@@ -20,6 +20,7 @@ import hashlib
 import json
 import tempfile
 import types
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -225,6 +226,8 @@ def main() -> None:
     args = p.parse_args()
     torch.set_num_threads(1)
     transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    warnings.filterwarnings("ignore", message=".*tinylora_P.*|.*projection tensors P.*")
     tlora = args.tlora.resolve() if args.tlora else None
     if not args.check:
         write_all(args.out, tlora)
