@@ -1,0 +1,120 @@
+//! Sixteen lanes as an array: the compiler makes of it what the machine has.
+
+use super::{LANES, Simd, exponential as e};
+use std::marker::PhantomData;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Portable<T>(PhantomData<T>);
+
+macro_rules! portable {
+    ($T:ty, $exp:expr) => {
+        impl Simd for Portable<$T> {
+            type E = $T;
+            type V = [$T; LANES];
+            const TILE_ROWS: usize = 3;
+
+            #[inline(always)]
+            unsafe fn splat(x: $T) -> Self::V {
+                [x; LANES]
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $T) -> Self::V {
+                // SAFETY: the caller vouches for 16 elements.
+                unsafe { from.cast::<Self::V>().read_unaligned() }
+            }
+            #[inline(always)]
+            unsafe fn load_bf16(from: *const u16) -> Self::V {
+                // SAFETY: the caller vouches for 16 elements.
+                let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+                let mut v = [0.0; LANES];
+                for i in 0..LANES {
+                    v[i] = <$T>::from(f32::from_bits(u32::from(bits[i]) << 16));
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn store(to: *mut $T, v: Self::V) {
+                // SAFETY: the caller vouches for 16 elements.
+                unsafe { to.cast::<Self::V>().write_unaligned(v) }
+            }
+            #[inline(always)]
+            unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+                let mut v = a;
+                for i in 0..LANES {
+                    v[i] += b[i];
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+                let mut v = a;
+                for i in 0..LANES {
+                    v[i] -= b[i];
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+                let mut v = a;
+                for i in 0..LANES {
+                    v[i] *= b[i];
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+                let mut v = a;
+                for i in 0..LANES {
+                    v[i] /= b[i];
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+                let mut v = c;
+                for i in 0..LANES {
+                    v[i] = a[i].mul_add(b[i], c[i]);
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+                let mut v = a;
+                for i in 0..LANES {
+                    if b[i] > a[i] {
+                        v[i] = b[i];
+                    }
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn exp(v: Self::V) -> Self::V {
+                let mut y = v;
+                for y in &mut y {
+                    *y = $exp(*y);
+                }
+                y
+            }
+        }
+    };
+}
+portable!(f32, exp_f32);
+portable!(f64, f64::exp);
+
+/// One lane of the exponential, operation by operation as the vectors do it.
+#[inline(always)]
+fn exp_f32(x: f32) -> f32 {
+    if x < e::LEAST {
+        return 0.0;
+    }
+    let x = if x > e::MOST { e::MOST } else { x };
+    let shifted = x.mul_add(e::LOG2_E, e::MAGIC);
+    let n = shifted - e::MAGIC;
+    let r = n.mul_add(-e::LN2_HIGH, x);
+    let r = n.mul_add(-e::LN2_LOW, r);
+    let mut y = e::TERMS[0];
+    for &term in &e::TERMS[1..] {
+        y = y.mul_add(r, term);
+    }
+    y * f32::from_bits(shifted.to_bits() << 23)
+}

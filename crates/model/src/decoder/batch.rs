@@ -1,0 +1,104 @@
+//! Tokens that go through the decoder together: whose they are, where they stand, and what each attends to.
+
+use tlora_kernels::Query;
+
+use crate::config::ModelConfig;
+use crate::rotary::Rotary;
+
+/// Rows of a cache are given out in runs that begin at multiples of this.
+pub(crate) const ALIGNMENT: usize = 16;
+
+/// Rows that a run of `tokens` takes.
+pub(crate) const fn aligned(tokens: usize) -> usize {
+    tokens.div_ceil(ALIGNMENT) * ALIGNMENT
+}
+
+/// Tokens of any number of sequences, in any order: a token's results do not depend on the others.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// The tokens.
+    pub ids: Vec<u32>,
+    /// The position of each in its sequence, from 0.
+    pub positions: Vec<usize>,
+    /// The row of the cache where each one's key and value go.
+    pub rows: Vec<usize>,
+    /// What each attends to.
+    pub queries: Vec<Query>,
+}
+
+/// A run of cache rows that other sequences may read too, such as a prompt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The first row.
+    pub start: usize,
+    /// How many tokens are in it.
+    pub len: usize,
+}
+
+impl Batch {
+    /// Adds a token at the end of `own`, which follows `prefix`; gives its number in the batch.
+    pub(crate) fn push(&mut self, id: u32, prefix: Run, own: &mut Run) -> usize {
+        self.ids.push(id);
+        self.positions.push(prefix.len + own.len);
+        self.rows.push(own.start + own.len);
+        own.len += 1;
+        self.queries.push(Query {
+            prefix_start: prefix.start,
+            prefix_len: prefix.len,
+            own_start: own.start,
+            own_len: own.len,
+            skip: 0,
+        });
+        self.ids.len() - 1
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// A batch with what all layers need of it.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    pub batch: &'a Batch,
+    pub cos: Vec<f32>,
+    pub sin: Vec<f32>,
+    /// The queries of layers with a sliding window.
+    windowed: Vec<Query>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(batch: &'a Batch, config: &ModelConfig, rotary: &Rotary) -> Self {
+        let (cos, sin) = rotary.tables(&batch.positions);
+        let windowed = config.sliding_window.map_or_else(Vec::new, |window| {
+            let within = |query: &Query| Query {
+                skip: (query.prefix_len + query.own_len).saturating_sub(window),
+                ..*query
+            };
+            batch.queries.iter().map(within).collect()
+        });
+        Self {
+            batch,
+            cos,
+            sin,
+            windowed,
+        }
+    }
+
+    pub(crate) fn tables(&self) -> (&[f32], &[f32]) {
+        (&self.cos, &self.sin)
+    }
+
+    /// What each token attends to in a layer.
+    pub(crate) fn queries(&self, windowed: bool) -> &[Query] {
+        if windowed {
+            &self.windowed
+        } else {
+            &self.batch.queries
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Sampling with a cache of keys and values: prompts of any lengths, and a finished sample's place is taken at once.
+//!
+//! A prompt is computed once for all its samples, whose own keys and values follow it in rows of their own. Every step
+//! computes one token of each running sample and some tokens of prompts that are about to start, in one batch.
+
+mod sample;
+mod slots;
+
+use crate::decoder::Decoder;
+use crate::decoder::batch::Batch;
+use crate::error::{ModelError, Result};
+use crate::ops::attention::LayerCache;
+use crate::ops::head::rows_f32;
+use crate::steering::Steering;
+use rayon::prelude::*;
+pub use sample::Sampling;
+use sample::{Stream, draw};
+use slots::{Slots, Source};
+
+/// A prompt, and how many samples are wanted of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Names the prompt: a sample's random numbers depend on it.
+    pub id: &'a str,
+    /// Its tokens, at least one.
+    pub prompt: &'a [u32],
+    /// How many samples.
+    pub samples: usize,
+}
+
+/// A sample of a prompt.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sample {
+    /// Its tokens, with the stop token if it came to one.
+    pub tokens: Vec<u32>,
+    /// The log-probability that each was drawn with.
+    pub log_probs: Vec<f32>,
+    /// Whether it ended because it was long enough, and not with a stop token.
+    pub truncated: bool,
+}
+
+/// Samples from a decoder.
+#[derive(Debug, Clone, Copy)]
+pub struct Generator<'a> {
+    decoder: &'a Decoder,
+    slots: usize,
+}
+
+/// Tokens of prompts in one batch.
+const PROMPT_TOKENS: usize = 512;
+
+impl<'a> Generator<'a> {
+    /// A generator that runs so many samples at once.
+    #[must_use]
+    pub fn new(decoder: &'a Decoder, slots: usize) -> Self {
+        Self {
+            decoder,
+            slots: slots.max(1),
+        }
+    }
+
+    /// All samples of all prompts, in their order. `drawn` hears how many tokens each step drew, and says whether to go on.
+    ///
+    /// # Errors
+    /// A prompt is empty or too long for the model, a token is beyond the vocabulary, or a setting makes no sense.
+    pub fn generate(
+        &self,
+        requests: &[Request<'_>],
+        sampling: &Sampling,
+        steering: Option<&Steering>,
+        mut drawn: impl FnMut(usize),
+    ) -> Result<Vec<Vec<Sample>>> {
+        sampling.check()?;
+        self.check(requests, sampling)?;
+        let mut slots = Slots::new(requests, sampling, self.slots);
+        let mut caches = self.caches(slots.rows())?;
+        while slots.refill() {
+            let mut batch = Batch::default();
+            let sources = slots.fill(&mut batch, PROMPT_TOKENS);
+            if !batch.is_empty() {
+                let hidden = self.decoder.forward(&batch, &mut caches, steering)?;
+                let rows: Vec<usize> = sources.iter().map(|(_, row)| *row).collect();
+                if !rows.is_empty() {
+                    let logits = rows_f32(&self.decoder.logits(&hidden, &rows)?)?;
+                    let rows = logits.chunks_exact(self.decoder.config.vocabulary);
+                    slots.take_prompt_logits(&sources, rows.clone());
+                    let running = sources.iter().map(|(source, _)| source).zip(rows);
+                    self.draw_next(&mut slots, running, sampling);
+                }
+            }
+            drawn(slots.draw_first(sampling) + sources.iter().filter(|s| s.0.is_slot()).count());
+        }
+        Ok(slots.finish())
+    }
+
+    fn draw_next<'r>(
+        &self,
+        slots: &mut Slots<'_>,
+        rows: impl Iterator<Item = (&'r Source, &'r [f32])>,
+        sampling: &Sampling,
+    ) {
+        let rows: Vec<_> = rows
+            .filter_map(|(source, row)| Some((source.slot()?, row)))
+            .collect();
+        let mut streams: Vec<(usize, Stream, &[f32])> = rows
+            .into_iter()
+            .filter_map(|(slot, row)| Some((slot, slots.take_stream(slot)?, row)))
+            .collect();
+        let tokens: Vec<(u32, f32)> = streams
+            .par_iter_mut()
+            .map(|(_, stream, row)| draw(&mut row.to_vec(), sampling, stream))
+            .collect();
+        for ((slot, stream, _), token) in streams.into_iter().zip(tokens) {
+            slots.push(slot, stream, token, sampling);
+        }
+    }
+
+    fn caches(&self, rows: usize) -> Result<Vec<LayerCache>> {
+        let layers = self.decoder.layers.iter();
+        layers.map(|_| self.decoder.cache(rows)).collect()
+    }
+
+    fn check(&self, requests: &[Request<'_>], sampling: &Sampling) -> Result<()> {
+        let limit = self.decoder.config.max_positions;
+        for request in requests {
+            let length = request.prompt.len();
+            if length == 0 || length.saturating_add(sampling.max_new_tokens) > limit {
+                return Err(ModelError::Request {
+                    what: "the number of tokens of a prompt and its completion",
+                    found: format!("{length} + {} for {}", sampling.max_new_tokens, request.id),
+                    wanted: "at least 1 of the prompt, and together no more than max_position_embeddings",
+                });
+            }
+        }
+        Ok(())
+    }
+}

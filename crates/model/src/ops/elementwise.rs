@@ -1,0 +1,159 @@
+//! Norms, the rotary embedding and the gated activation, with their gradients.
+
+use candle_core::Tensor;
+use tlora_kernels as kernels;
+
+use super::storage::{Element, change, read, tensor, with_element};
+use crate::error::Result;
+
+/// x / sqrt(mean(x²) + ε) · weight, row by row.
+pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
+    with_element!(x.dtype(), "rms_norm", T => {
+        let mut y = vec![T::of(0.0); x.elem_count()];
+        read::<T, _>(x, "rms_norm", |x| read::<T, _>(weight, "rms_norm", |weight| {
+            kernels::rms_norm(x, weight, T::of(epsilon), &mut y);
+        }))??;
+        tensor(y, x.shape())
+    })
+}
+
+/// The gradient of x.
+pub(crate) fn rms_norm_backward(
+    x: &Tensor,
+    weight: &Tensor,
+    epsilon: f64,
+    grad: &Tensor,
+) -> Result<Tensor> {
+    with_element!(x.dtype(), "rms_norm", T => {
+        let mut grad_x = vec![T::of(0.0); x.elem_count()];
+        read::<T, _>(x, "rms_norm", |x| read::<T, _>(weight, "rms_norm", |weight| {
+            read::<T, _>(grad, "rms_norm", |grad| {
+                kernels::rms_norm_backward(x, weight, T::of(epsilon), grad, &mut grad_x);
+            })
+        }))???;
+        tensor(grad_x, x.shape())
+    })
+}
+
+/// Adjacent columns of a buffer that hold some heads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heads {
+    /// Columns of the buffer.
+    pub stride: usize,
+    /// The first column.
+    pub offset: usize,
+    /// Number of heads.
+    pub count: usize,
+    /// Columns of a head.
+    pub width: usize,
+}
+
+/// Turns heads by their positions, in place; `inverse` turns back, which is the gradient.
+pub(crate) fn rope(
+    x: &Tensor,
+    heads: Heads,
+    tables: (&[f32], &[f32]),
+    inverse: bool,
+) -> Result<()> {
+    with_element!(x.dtype(), "rope", T => {
+        let wide = |table: &[f32]| -> Vec<T> { table.iter().map(|&x| T::of(f64::from(x))).collect() };
+        let (cos, sin) = (wide(tables.0), wide(tables.1));
+        change::<T, _>(x, "rope", |x| {
+            kernels::rope(x, heads.count, heads.width, heads.stride, heads.offset, &cos, &sin, inverse);
+        })
+    })
+}
+
+/// Copies heads out of a buffer, rows × (count · width).
+pub(crate) fn take_heads(x: &Tensor, heads: Heads) -> Result<Tensor> {
+    with_element!(x.dtype(), "heads", T => {
+        let columns = heads.count * heads.width;
+        let taken: Vec<T> = read::<T, _>(x, "heads", |x| {
+            x.chunks_exact(heads.stride)
+                .flat_map(|row| &row[heads.offset..heads.offset + columns])
+                .copied()
+                .collect()
+        })?;
+        let rows = taken.len() / columns;
+        tensor(taken, (rows, columns))
+    })
+}
+
+/// Copies heads into a buffer.
+pub(crate) fn put_heads(into: &Tensor, heads: Heads, from: &Tensor) -> Result<()> {
+    with_element!(into.dtype(), "heads", T => {
+        let columns = heads.count * heads.width;
+        read::<T, _>(from, "heads", |from| change::<T, _>(into, "heads", |into| {
+            for (row, from) in into.chunks_exact_mut(heads.stride).zip(from.chunks_exact(columns)) {
+                row[heads.offset..heads.offset + columns].copy_from_slice(from);
+            }
+        }))?
+    })
+}
+
+/// silu(gate) · up of a buffer whose first 2·n columns are gate and up.
+pub(crate) fn swiglu(gate_up: &Tensor, n: usize, stride: usize) -> Result<Tensor> {
+    with_element!(gate_up.dtype(), "swiglu", T => {
+        let rows = gate_up.elem_count() / stride;
+        let mut y = vec![T::of(0.0); rows * n];
+        read::<T, _>(gate_up, "swiglu", |gate_up| kernels::swiglu(gate_up, stride, n, &mut y))?;
+        tensor(y, (rows, n))
+    })
+}
+
+/// The gradient of the buffer; the columns after gate and up are 0.
+pub(crate) fn swiglu_backward(
+    gate_up: &Tensor,
+    n: usize,
+    stride: usize,
+    grad: &Tensor,
+) -> Result<Tensor> {
+    with_element!(gate_up.dtype(), "swiglu", T => {
+        let mut grad_gate_up = vec![T::of(0.0); gate_up.elem_count()];
+        read::<T, _>(gate_up, "swiglu", |gate_up| read::<T, _>(grad, "swiglu", |grad| {
+            kernels::swiglu_backward(gate_up, stride, n, grad, &mut grad_gate_up);
+        }))??;
+        tensor(grad_gate_up, gate_up.shape())
+    })
+}
+
+/// a + b, in a's place.
+pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<()> {
+    with_element!(a.dtype(), "add", T => {
+        read::<T, _>(b, "add", |b| change::<T, _>(a, "add", |a| kernels::add(a, b)))?
+    })
+}
+
+/// Some rows of a matrix, in the order given.
+pub(crate) fn gather_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+    let width = x.dim(1)?;
+    with_element!(x.dtype(), "gather", T => {
+        let taken: Vec<T> = read::<T, _>(x, "gather", |x| {
+            rows.iter().flat_map(|&row| &x[row * width..][..width]).copied().collect()
+        })?;
+        tensor(taken, (rows.len(), width))
+    })
+}
+
+/// A matrix of `count` rows of zeros, to whose rows those of `x` are added in their order.
+pub(crate) fn scatter_rows(x: &Tensor, rows: &[usize], count: usize) -> Result<Tensor> {
+    let width = x.dim(1)?;
+    with_element!(x.dtype(), "scatter", T => {
+        let mut sum = vec![T::of(0.0); count * width];
+        read::<T, _>(x, "scatter", |x| {
+            for (&row, x) in rows.iter().zip(x.chunks_exact(width)) {
+                kernels::add(&mut sum[row * width..][..width], x);
+            }
+        })?;
+        tensor(sum, (count, width))
+    })
+}
+
+/// Adds `from`'s rows (each `width` columns) into columns of a buffer, from row numbers of `from`.
+pub(crate) fn put_rows<T: Element>(into: &mut [T], heads: Heads, from: &[T], rows: &[usize]) {
+    let columns = heads.count * heads.width;
+    for (into, &row) in into.chunks_exact_mut(heads.stride).zip(rows) {
+        into[heads.offset..heads.offset + columns]
+            .copy_from_slice(&from[row * columns..][..columns]);
+    }
+}

@@ -1,0 +1,256 @@
+//! A frozen linear layer with its adapter: x·Wᵀ, x·Aᵀ in the same product, then + (x·Aᵀ)·Rᵀ·Bᵀ.
+//!
+//! ΔW = B·R·A is never formed. The rows of A are appended to those of W, so that one product gives both, and no
+//! gradient of a weight is ever computed: what v needs are x·Aᵀ, kept in the output, and g·B (design §8).
+
+use candle_core::{DType, Tensor};
+use tlora_kernels::{self as kernels, PackedMatrix};
+
+use super::storage::{Element, change, read, tensor, with_element};
+use crate::error::{ModelError, Result};
+use crate::steering::{RGradient, Steering};
+
+/// A matrix in the layout of the kernels.
+#[derive(Debug)]
+pub(crate) enum Packed {
+    F32(PackedMatrix<f32>),
+    F64(PackedMatrix<f64>),
+}
+
+/// The element types again, with what is packed of them.
+pub(crate) trait Packable: Element {
+    fn packed(packed: &Packed) -> Option<&PackedMatrix<Self>>;
+}
+
+impl Packable for f32 {
+    fn packed(packed: &Packed) -> Option<&PackedMatrix<Self>> {
+        match packed {
+            Packed::F32(matrix) => Some(matrix),
+            Packed::F64(_) => None,
+        }
+    }
+}
+
+impl Packable for f64 {
+    fn packed(packed: &Packed) -> Option<&PackedMatrix<Self>> {
+        match packed {
+            Packed::F64(matrix) => Some(matrix),
+            Packed::F32(_) => None,
+        }
+    }
+}
+
+impl Packed {
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Self::F32(matrix) => matrix.outputs(),
+            Self::F64(matrix) => matrix.outputs(),
+        }
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        match self {
+            Self::F32(matrix) => matrix.columns(),
+            Self::F64(matrix) => matrix.columns(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::F32(matrix) => matrix.bytes(),
+            Self::F64(matrix) => matrix.bytes(),
+        }
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+        }
+    }
+
+    /// x·Wᵀ of rows of a tensor.
+    pub(crate) fn product(&self, x: &Tensor) -> Result<Tensor> {
+        with_element!(x.dtype(), "linear", T => {
+            let matrix = of::<T>(self)?;
+            let rows = x.elem_count() / matrix.columns();
+            let mut y = vec![T::of(0.0); rows * matrix.outputs()];
+            read::<T, _>(x, "linear", |x| kernels::linear(x, matrix, &mut y))?;
+            tensor(y, (rows, matrix.outputs()))
+        })
+    }
+
+    /// g·W of rows of a tensor.
+    pub(crate) fn transposed_product(&self, grad: &Tensor) -> Result<Tensor> {
+        with_element!(grad.dtype(), "the gradient of linear", T => {
+            let matrix = of::<T>(self)?;
+            let rows = grad.elem_count() / matrix.outputs();
+            let mut x = vec![T::of(0.0); rows * matrix.columns()];
+            read::<T, _>(grad, "the gradient of linear", |grad| kernels::linear_backward(grad, matrix, &mut x))?;
+            tensor(x, (rows, matrix.columns()))
+        })
+    }
+
+    /// Some rows of the matrix, as an embedding wants them.
+    pub(crate) fn rows(&self, numbers: &[u32]) -> Result<Tensor> {
+        with_element!(self.dtype(), "embedding", T => {
+            let matrix = of::<T>(self)?;
+            let width = matrix.columns();
+            let mut rows = vec![T::of(0.0); numbers.len() * width];
+            for (&number, row) in numbers.iter().zip(rows.chunks_exact_mut(width)) {
+                matrix.row(number as usize, row);
+            }
+            tensor(rows, (numbers.len(), width))
+        })
+    }
+}
+
+fn of<T: Packable>(packed: &Packed) -> Result<&PackedMatrix<T>> {
+    T::packed(packed).ok_or_else(|| ModelError::NotImplemented {
+        operation: "linear",
+        found: format!(
+            "a {:?} weight and activations of another type",
+            packed.dtype()
+        ),
+    })
+}
+
+/// One module of a layer whose weights are stacked: its rows, and its adapter.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Its first column in the output.
+    pub offset: usize,
+    /// Its outputs.
+    pub outputs: usize,
+    /// Its adapter, if it has one.
+    pub adapter: Option<PartAdapter>,
+}
+
+/// The frozen factors of an adapted module, in place.
+#[derive(Debug)]
+pub(crate) struct PartAdapter {
+    /// The module's number.
+    pub module: usize,
+    /// r.
+    pub rank: usize,
+    /// The column of the output where x·Aᵀ begins.
+    pub p_offset: usize,
+    /// B, outputs × r.
+    pub b: Tensor,
+}
+
+/// Several modules that read the same input, as one product.
+#[derive(Debug)]
+pub(crate) struct AdaptedLinear {
+    pub packed: Packed,
+    /// One number for each output and 0 for each x·Aᵀ, if a module has a bias.
+    pub bias: Option<Tensor>,
+    pub parts: Vec<Part>,
+}
+
+impl AdaptedLinear {
+    /// Columns of the output: those of all modules, then x·Aᵀ of each adapted one.
+    pub(crate) fn width(&self) -> usize {
+        self.packed.outputs()
+    }
+
+    /// rows × width: the outputs of all modules with their updates, then x·Aᵀ.
+    pub(crate) fn forward(&self, x: &Tensor, steering: Option<&Steering>) -> Result<Tensor> {
+        let y = self.packed.product(x)?;
+        with_element!(y.dtype(), "linear", T => {
+            if let Some(bias) = &self.bias {
+                read::<T, _>(bias, "bias", |bias| change::<T, _>(&y, "bias", |y| kernels::add_bias(y, bias)))??;
+            }
+            let Some(steering) = steering else { return Ok(y) };
+            for (part, adapter) in self.adapted() {
+                let r = steering.matrix(adapter.module);
+                read::<T, _>(&adapter.b, "adapter", |b| change::<T, _>(&y, "adapter", |y| {
+                    let c = inner::<T>(y, self.width(), adapter, r);
+                    kernels::rank_update(y, self.width(), part.offset, b, &c);
+                }))??;
+            }
+            Ok(y)
+        })
+    }
+
+    /// The gradient of x. `grad` is that of the output, with anything in the columns of x·Aᵀ; `y` is what `forward` gave.
+    pub(crate) fn backward(
+        &self,
+        grad: &Tensor,
+        y: &Tensor,
+        steering: &Steering,
+        gradient: &mut RGradient,
+    ) -> Result<Tensor> {
+        with_element!(grad.dtype(), "the gradient of an adapter", T => {
+            for (part, adapter) in self.adapted() {
+                let rows = grad.elem_count() / self.width();
+                let mut s = vec![T::of(0.0); rows * adapter.rank];
+                read::<T, _>(&adapter.b, "adapter", |b| read::<T, _>(grad, "adapter", |grad| {
+                    kernels::rank_gradient(grad, self.width(), part.offset, b, part.outputs, &mut s);
+                }))??;
+                read::<T, _>(y, "adapter", |y| accumulate(gradient, adapter, &s, y, self.width()))?;
+                let r = steering.matrix(adapter.module);
+                change::<T, _>(grad, "adapter", |grad| {
+                    fill_p(grad, self.width(), adapter, r, &s);
+                })?;
+            }
+            self.packed.transposed_product(grad)
+        })
+    }
+
+    fn adapted(&self) -> impl Iterator<Item = (&Part, &PartAdapter)> {
+        let parts = self.parts.iter();
+        parts.filter_map(|part| part.adapter.as_ref().map(|adapter| (part, adapter)))
+    }
+}
+
+/// c = p·Rᵀ of every row, where p stands in the row.
+fn inner<T: Element>(y: &[T], width: usize, adapter: &PartAdapter, r: &[f64]) -> Vec<T> {
+    let rank = adapter.rank;
+    let r: Vec<T> = r.iter().map(|&x| T::of(x)).collect();
+    let mut c = Vec::with_capacity(y.len() / width * rank);
+    for row in y.chunks_exact(width) {
+        let p = &row[adapter.p_offset..adapter.p_offset + rank];
+        c.extend(r.chunks_exact(rank).map(|r| dot(r, p)));
+    }
+    c
+}
+
+/// The gradient of p, s·R, into its columns.
+fn fill_p<T: Element>(grad: &mut [T], width: usize, adapter: &PartAdapter, r: &[f64], s: &[T]) {
+    let rank = adapter.rank;
+    let columns: Vec<Vec<T>> = (0..rank)
+        .map(|j| r.iter().skip(j).step_by(rank).map(|&x| T::of(x)).collect())
+        .collect();
+    for (row, s) in grad.chunks_exact_mut(width).zip(s.chunks_exact(rank)) {
+        let p = &mut row[adapter.p_offset..adapter.p_offset + rank];
+        for (p, column) in p.iter_mut().zip(&columns) {
+            *p = dot(column, s);
+        }
+    }
+}
+
+/// ∂L/∂R += sᵀ·p, summed over the rows in their order, in binary64.
+fn accumulate<T: Element>(
+    gradient: &mut RGradient,
+    adapter: &PartAdapter,
+    s: &[T],
+    y: &[T],
+    width: usize,
+) {
+    let rank = adapter.rank;
+    let sum = gradient.matrix_mut(adapter.module);
+    for (s, row) in s.chunks_exact(rank).zip(y.chunks_exact(width)) {
+        let p = &row[adapter.p_offset..adapter.p_offset + rank];
+        for (sum, &s) in sum.chunks_exact_mut(rank).zip(s) {
+            for (sum, &p) in sum.iter_mut().zip(p) {
+                *sum += s.wide() * p.wide();
+            }
+        }
+    }
+}
+
+fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+    let products = a.iter().zip(b);
+    products.fold(T::of(0.0), |sum, (&a, &b)| sum + a * b)
+}

@@ -1,0 +1,130 @@
+//! What v does to each module, and what the loss says back: matrices R and ∂L/∂R.
+
+use tlora_format::Adapter;
+use tlora_rebuild::AdaptedModule;
+
+/// scale · R of every adapted module, for one v.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Steering(Vec<Vec<f64>>);
+
+impl Steering {
+    /// scale · R of a module, rank × rank, row-major.
+    pub(crate) fn matrix(&self, module: usize) -> &[f64] {
+        &self.0[module]
+    }
+}
+
+/// ∂L/∂(scale · R) of every adapted module, summed over tokens in binary64.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RGradient(Vec<Vec<f64>>);
+
+impl RGradient {
+    pub(crate) fn matrix_mut(&mut self, module: usize) -> &mut [f64] {
+        &mut self.0[module]
+    }
+
+    /// Adds another one, module by module.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(&other.0) {
+            sum.iter_mut()
+                .zip(more)
+                .for_each(|(sum, more)| *sum += more);
+        }
+    }
+}
+
+/// How v becomes the R of each module: the fixed projections, the scales and the groups.
+#[derive(Debug, Clone)]
+pub struct Projections {
+    modules: Vec<ModuleProjections>,
+    u: usize,
+    groups: usize,
+}
+
+#[derive(Debug, Clone)]
+struct ModuleProjections {
+    rank: usize,
+    group: usize,
+    scale: f64,
+    /// P, u · rank · rank.
+    p: Vec<f64>,
+    /// −1 where the column of B and the row of A are negated, else 1; B and A are kept as they are.
+    signs: Vec<f64>,
+}
+
+impl Projections {
+    /// The projections of an adapter's modules.
+    #[must_use]
+    pub fn new(adapter: &Adapter, modules: &[AdaptedModule]) -> Self {
+        let one = |module: &AdaptedModule| ModuleProjections {
+            rank: module.weight.rank,
+            group: module.group as usize,
+            scale: f64::from(module.scale),
+            p: module.projections(adapter).collect(),
+            signs: module
+                .negated
+                .iter()
+                .map(|&negated| if negated { -1.0 } else { 1.0 })
+                .collect(),
+        };
+        Self {
+            modules: modules.iter().map(one).collect(),
+            u: usize::from(adapter.u),
+            groups: adapter.group_count as usize,
+        }
+    }
+
+    /// How many numbers v has.
+    #[must_use]
+    pub const fn values(&self) -> usize {
+        self.u * self.groups
+    }
+
+    /// scale · R of every module for a v of [`Self::values`] numbers, group by group.
+    #[must_use]
+    pub fn steering(&self, v: &[f64]) -> Steering {
+        let r = |module: &ModuleProjections| {
+            let v = &v[module.group * self.u..][..self.u];
+            let r = tlora_basis::combine(v, module.p.iter().copied(), module.rank);
+            module.signed(r)
+        };
+        Steering(self.modules.iter().map(r).collect())
+    }
+
+    /// No gradient yet.
+    #[must_use]
+    pub fn no_gradient(&self) -> RGradient {
+        RGradient(
+            self.modules
+                .iter()
+                .map(|module| vec![0.0; module.rank * module.rank])
+                .collect(),
+        )
+    }
+
+    /// ∂L/∂v, group by group: the inner products of P and ∂L/∂R, summed over the modules of a group in their order.
+    #[must_use]
+    pub fn gradient(&self, gradient: &RGradient) -> Vec<f64> {
+        let mut v = vec![0.0; self.values()];
+        for (module, r) in self.modules.iter().zip(&gradient.0) {
+            let r = module.signed(r.clone());
+            let projections = module.p.chunks_exact((module.rank * module.rank).max(1));
+            for (v, p) in v[module.group * self.u..].iter_mut().zip(projections) {
+                *v += p.iter().zip(&r).fold(0.0, |sum, (p, r)| sum + p * r);
+            }
+        }
+        v
+    }
+}
+
+impl ModuleProjections {
+    /// scale · S·R·S, where S has the signs: linear, and its own transpose.
+    fn signed(&self, mut r: Vec<f64>) -> Vec<f64> {
+        for (row, sign) in r.chunks_exact_mut(self.rank.max(1)).zip(&self.signs) {
+            for (r, other) in row.iter_mut().zip(&self.signs) {
+                *r *= self.scale * sign * other;
+            }
+        }
+        r
+    }
+}

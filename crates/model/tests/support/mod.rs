@@ -1,0 +1,74 @@
+//! Golden models, and adapters for them.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use tlora_checkpoint::Checkpoint;
+use tlora_format::{Adapter, Precision, SigmaSide};
+use tlora_merge::{Groups, Recipe, create};
+use tlora_model::{Compute, Decoder, Projections};
+use tlora_rebuild::Run;
+
+/// Names of the golden cases that begin so.
+pub fn cases(prefix: &str) -> Vec<String> {
+    let entries = fs_err::read_dir(golden()).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with(prefix) && golden().join(name).is_dir())
+        .collect();
+    names.sort();
+    names
+}
+
+pub fn golden() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+pub fn checkpoint(case: &str) -> Checkpoint {
+    Checkpoint::open(golden().join(case)).unwrap()
+}
+
+pub fn run() -> Run<'static> {
+    Run {
+        threads: NonZero::new(2).unwrap(),
+        cache: None,
+        progress: &(),
+    }
+}
+
+pub fn adapter(checkpoint: &Checkpoint, u: u16, groups: Groups, sigma_side: SigmaSide) -> Adapter {
+    let recipe = Recipe {
+        rank: 2,
+        u,
+        groups,
+        structured: false,
+        targets: None,
+        precision: Precision::F32,
+        seed: 42,
+        sigma_side,
+        scale: 1.5,
+        v: None,
+        text: BTreeMap::new(),
+    };
+    create(checkpoint, &recipe, &run()).unwrap().adapter
+}
+
+pub fn adapted(
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+    compute: Compute,
+) -> (Decoder, Projections) {
+    Decoder::load_adapted(checkpoint, adapter, compute, &run(), |_| ()).unwrap()
+}
+
+/// Numbers that look random and are the same everywhere.
+pub fn numbers(count: usize, size: f64) -> Vec<f64> {
+    (0..count)
+        .map(|i| {
+            let bits = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+            size * (bits as f64 / (1_u64 << 23) as f64 - 1.0)
+        })
+        .collect()
+}
