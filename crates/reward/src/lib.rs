@@ -1,12 +1,21 @@
 //! Verifiers: what a completion answers, and whether it is right.
 //!
 //! A [`Verifier`] scores a batch of [`Answer`]s, each against its gold answer, and says for each by a [`Score`] what it
-//! found and by which rule. [`GoldError`] refuses a gold answer when data are loaded; [`RewardError`] is a verifier that
-//! could not do its work at all.
+//! found and by which rule. [`build`] makes one from [`VerifierSettings`], [`build_pair`] the strict and the lenient one
+//! that an evaluation reports side by side. [`GoldError`] refuses a gold answer when data are loaded; [`RewardError`] is
+//! a verifier that could not do its work at all.
 #![forbid(unsafe_code)]
 
 mod error;
+mod extract;
+mod gsm8k;
+mod number;
+mod numeral;
+mod settings;
 mod verifier;
 
 pub use error::{GoldError, RewardError};
+pub use gsm8k::{Gsm8k, Gsm8kMode, Gsm8kSettings};
+pub use number::{Number, NumberMode, NumberSettings};
+pub use settings::{VerifierPair, VerifierSettings, build, build_pair};
 pub use verifier::{Answer, Score, Verifier};

@@ -78,3 +78,39 @@ pub trait Verifier: Send + Sync {
     /// [`RewardError`] when the verifier itself failed. A bad completion is no error.
     fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Score>, RewardError>;
 }
+
+/// The gold answer without white space around it, unless nothing is left.
+pub(crate) fn present(gold: &str) -> Result<&str, GoldError> {
+    let gold = gold.trim();
+    if gold.is_empty() {
+        Err(GoldError::Empty)
+    } else {
+        Ok(gold)
+    }
+}
+
+/// A gold answer that is not what the verifier takes.
+pub(crate) fn unusable(gold: &str, wanted: &'static str) -> GoldError {
+    GoldError::Unusable {
+        gold: gold.chars().take(80).collect(),
+        wanted,
+    }
+}
+
+/// Scores one by one, after the gold answer is looked at again: a wrong one is an error, not a wrong answer.
+pub(crate) fn each(
+    verifier: &dyn Verifier,
+    answers: &[Answer<'_>],
+    score: impl Fn(&Answer<'_>) -> Score,
+) -> Result<Vec<Score>, RewardError> {
+    let checked = |answer: &Answer<'_>| {
+        verifier
+            .check_gold(answer.gold)
+            .map_err(|source| RewardError::Gold {
+                id: answer.id.to_owned(),
+                source,
+            })?;
+        Ok(score(answer))
+    };
+    answers.iter().map(checked).collect()
+}
