@@ -9,7 +9,7 @@ pub(crate) struct Avx512;
 impl Simd for Avx512 {
     type E = f32;
     type V = __m512;
-    const TILE_ROWS: usize = 12;
+    const TILE_ROWS: usize = 10;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
