@@ -29,7 +29,7 @@ fn content(rest: &str) -> Option<&str> {
 }
 
 /// Where the brace closes that opens at the beginning of `text`. A brace after a backslash is a character.
-fn closing(text: &str) -> Option<usize> {
+pub(crate) fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {

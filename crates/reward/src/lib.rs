@@ -9,6 +9,7 @@
 mod error;
 mod extract;
 mod gsm8k;
+mod math;
 mod number;
 mod numeral;
 mod settings;
@@ -16,6 +17,7 @@ mod verifier;
 
 pub use error::{GoldError, RewardError};
 pub use gsm8k::{Gsm8k, Gsm8kMode, Gsm8kSettings};
+pub use math::{MathEqual, MathMode, MathSettings};
 pub use number::{Number, NumberMode, NumberSettings};
 pub use settings::{VerifierPair, VerifierSettings, build, build_pair};
 pub use verifier::{Answer, Score, Verifier};

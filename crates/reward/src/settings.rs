@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Gsm8k, Gsm8kMode, Gsm8kSettings, Number, NumberMode, NumberSettings, RewardError, Verifier,
+    Gsm8k, Gsm8kMode, Gsm8kSettings, MathEqual, MathMode, MathSettings, Number, NumberMode, NumberSettings, RewardError,
+    Verifier,
 };
 
 /// A verifier and its options. Unknown kinds and options are refused.
@@ -14,6 +15,8 @@ pub enum VerifierSettings {
     Gsm8k(Gsm8kSettings),
     /// A number and nothing else.
     Number(NumberSettings),
+    /// Mathematical answers, by strict equality.
+    MathEqual(MathSettings),
 }
 
 /// A verifier to train with and evaluate by, and the one that is reported beside it.
@@ -32,6 +35,7 @@ pub fn build(settings: &VerifierSettings) -> Result<Box<dyn Verifier>, RewardErr
     Ok(match settings {
         VerifierSettings::Gsm8k(settings) => Box::new(Gsm8k::new(settings.mode)),
         VerifierSettings::Number(settings) => Box::new(Number::new(settings.mode)),
+        VerifierSettings::MathEqual(settings) => Box::new(MathEqual::new(settings.mode)),
     })
 }
 
@@ -45,13 +49,14 @@ pub fn build_pair(settings: &VerifierSettings) -> Result<VerifierPair, RewardErr
         lenient: Some(lenient),
     };
     Ok(match settings {
-        VerifierSettings::Gsm8k(_) => pair(
-            Box::new(Gsm8k::new(Gsm8kMode::HashStrict)),
-            Box::new(Gsm8k::new(Gsm8kMode::Lenient)),
-        ),
-        VerifierSettings::Number(_) => pair(
-            Box::new(Number::new(NumberMode::Strict)),
-            Box::new(Number::new(NumberMode::Lenient)),
-        ),
+        VerifierSettings::Gsm8k(_) => {
+            pair(Box::new(Gsm8k::new(Gsm8kMode::HashStrict)), Box::new(Gsm8k::new(Gsm8kMode::Lenient)))
+        }
+        VerifierSettings::Number(_) => {
+            pair(Box::new(Number::new(NumberMode::Strict)), Box::new(Number::new(NumberMode::Lenient)))
+        }
+        VerifierSettings::MathEqual(_) => {
+            pair(Box::new(MathEqual::new(MathMode::Strict)), Box::new(MathEqual::new(MathMode::Lenient)))
+        }
     })
 }

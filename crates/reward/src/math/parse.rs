@@ -1,0 +1,344 @@
+//! From pieces to a tree, by descent: sums, products, powers, then what they are made of.
+
+use super::functions;
+use super::literal::Literal;
+use super::token::{Lexeme, Token, key};
+use super::tree::{Function, Tree};
+
+/// Brackets, arguments and exponents inside one another.
+const MAX_DEPTH: usize = 40;
+
+/// The expression that all the pieces are, or nothing if they are none.
+pub(crate) fn expression(lexemes: &[Lexeme]) -> Option<Tree> {
+    let mut parser = Parser { lexemes: lexemes.to_vec(), at: 0, depth: 0, bars: 0 };
+    let tree = parser.sum()?;
+    (parser.at == parser.lexemes.len()).then_some(tree)
+}
+
+pub(super) struct Parser {
+    lexemes: Vec<Lexeme>,
+    at: usize,
+    depth: usize,
+    /// How many |…| are open.
+    bars: usize,
+}
+
+impl Parser {
+    pub(super) fn peek(&self) -> Option<&Token> {
+        self.lexemes.get(self.at).map(|lexeme| &lexeme.token)
+    }
+
+    fn ahead(&self, steps: usize) -> Option<&Token> {
+        self.lexemes.get(self.at + steps).map(|lexeme| &lexeme.token)
+    }
+
+    pub(super) fn is(&self, symbol: char) -> bool {
+        self.peek() == Some(&Token::Symbol(symbol))
+    }
+
+    pub(super) fn take(&mut self, symbol: char) -> bool {
+        let found = self.is(symbol);
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(super) fn take_command(&mut self, name: &str) -> bool {
+        let found = self.lexemes.get(self.at).is_some_and(|lexeme| lexeme.is_command(name));
+        self.at += usize::from(found);
+        found
+    }
+
+    /// One level deeper; nothing if that is too deep. |…| outside of the level do not close in it.
+    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth >= MAX_DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn sum(&mut self) -> Option<Tree> {
+        let mut terms = Vec::new();
+        loop {
+            let mut negative = false;
+            let mut signed = false;
+            while self.is('-') || self.is('+') {
+                negative ^= self.is('-');
+                signed = true;
+                self.at += 1;
+            }
+            if !signed && !terms.is_empty() {
+                break;
+            }
+            terms.push((negative, self.product()?));
+        }
+        if let [(false, _)] = terms.as_slice() {
+            return terms.pop().map(|(_, term)| term);
+        }
+        Some(Tree::Sum(terms))
+    }
+
+    fn product(&mut self) -> Option<Tree> {
+        let mut factors = vec![(false, self.factor()?)];
+        loop {
+            let divides = self.is('/');
+            let explicit = self.take('*') || self.take('/');
+            if !explicit && !self.begins_factor() {
+                break;
+            }
+            let negative = explicit && self.is('-');
+            self.at += usize::from(negative || explicit && self.is('+'));
+            if let Some(mixed) = self.mixed(explicit, &factors)? {
+                factors = vec![(false, mixed)];
+                continue;
+            }
+            if !explicit && matches!(self.peek(), Some(Token::Number(_))) && is_number(&factors) {
+                return None;
+            }
+            let factor = self.factor()?;
+            factors.push((divides, if negative { factor.negated() } else { factor }));
+        }
+        if let [(false, _)] = factors.as_slice() {
+            return factors.pop().map(|(_, factor)| factor);
+        }
+        Some(Tree::Product(factors))
+    }
+
+    /// 14/3 for the fraction of `4\frac23` or `4 2/3`, if the only factor so far is a whole number.
+    fn mixed(&mut self, explicit: bool, factors: &[(bool, Tree)]) -> Option<Option<Tree>> {
+        let [(false, Tree::Number(whole))] = factors else { return Some(None) };
+        if explicit || whole.digits().is_none() {
+            return Some(None);
+        }
+        let start = self.at;
+        let fraction = if self.take_command("frac") {
+            functions::fraction(self)?
+        } else if let (Some(Token::Number(over)), Some(Token::Symbol('/')), Some(Token::Number(under))) =
+            (self.peek(), self.ahead(1), self.ahead(2))
+        {
+            let parts = vec![(false, Tree::Number(over.clone())), (true, Tree::Number(under.clone()))];
+            self.at += 3;
+            Tree::Product(parts)
+        } else {
+            return Some(None);
+        };
+        if let Tree::Product(parts) = &fraction
+            && let [(false, Tree::Number(over)), (true, Tree::Number(under))] = parts.as_slice()
+            && over.digits().is_some()
+            && under.digits().is_some()
+        {
+            return Some(Some(Tree::Sum(vec![(false, Tree::Number(whole.clone())), (false, fraction)])));
+        }
+        self.at = start;
+        Some(None)
+    }
+
+    /// Whether the next piece can be a factor without a sign before it.
+    pub(super) fn begins_factor(&self) -> bool {
+        match self.peek() {
+            Some(Token::Number(_) | Token::Letter(_) | Token::Symbol('(' | '[' | '{')) => true,
+            Some(Token::Symbol('|')) => self.bars == 0,
+            Some(Token::Command(name)) => functions::begins_factor(name),
+            _ => false,
+        }
+    }
+
+    pub(super) fn factor(&mut self) -> Option<Tree> {
+        let mut base = self.base()?;
+        loop {
+            if self.take('^') {
+                let exponent = self.deeper(Self::exponent)?;
+                base = Tree::Power(Box::new(base), Box::new(exponent));
+                if self.is('^') {
+                    return None;
+                }
+            } else if self.take('!') {
+                if self.is('!') {
+                    return None;
+                }
+                base = Tree::Call(Function::Factorial, Box::new(base));
+            } else if self.take('°') {
+                base = Tree::Call(Function::Degrees, Box::new(base));
+            } else {
+                return Some(base);
+            }
+        }
+    }
+
+    /// What stands raised: a group, or a number, letter or command with a sign.
+    fn exponent(&mut self) -> Option<Tree> {
+        if self.take('-') {
+            return Some(self.base()?.negated());
+        }
+        self.base()
+    }
+
+    fn base(&mut self) -> Option<Tree> {
+        let token = self.peek()?.clone();
+        match token {
+            Token::Number(literal) => {
+                self.at += 1;
+                Some(Tree::Number(literal))
+            }
+            Token::Letter(letter) => {
+                self.at += 1;
+                self.letter(letter)
+            }
+            Token::Symbol('(') => self.bracketed('(', ')'),
+            Token::Symbol('[') => self.bracketed('[', ']'),
+            Token::Symbol('{') => self.bracketed('{', '}'),
+            Token::Symbol('|') => {
+                self.at += 1;
+                self.bars += 1;
+                let inside = self.deeper(Self::sum);
+                self.bars -= 1;
+                let inside = inside?;
+                self.take('|').then(|| Tree::Call(Function::Abs, Box::new(inside)))
+            }
+            Token::Command(name) => {
+                self.at += 1;
+                self.deeper(|parser| functions::command(parser, &name))
+            }
+            Token::Symbol(_) | Token::Text(_) => None,
+        }
+    }
+
+    /// A sum in brackets; in braces also `a \over b`.
+    pub(super) fn bracketed(&mut self, open: char, close: char) -> Option<Tree> {
+        if !self.take(open) {
+            return None;
+        }
+        let bars = std::mem::take(&mut self.bars);
+        let inside = self.deeper(|parser| {
+            let over = parser.sum()?;
+            if open == '{' && parser.take_command("over") {
+                return Some(Tree::Product(vec![(false, over), (true, parser.sum()?)]));
+            }
+            Some(over)
+        });
+        self.bars = bars;
+        let inside = inside?;
+        self.take(close).then_some(inside)
+    }
+
+    /// A sum up to a command that closes it.
+    pub(super) fn until(&mut self, close: &str) -> Option<Tree> {
+        let bars = std::mem::take(&mut self.bars);
+        let inside = self.deeper(Self::sum);
+        self.bars = bars;
+        let inside = inside?;
+        self.take_command(close).then_some(inside)
+    }
+
+    /// The argument of a command: a group, one digit, or one other base.
+    pub(super) fn argument(&mut self) -> Option<Tree> {
+        if self.is('{') {
+            return self.bracketed('{', '}');
+        }
+        let at = self.at;
+        if let Some(Lexeme { token: Token::Number(literal), .. }) = self.lexemes.get_mut(at)
+            && let Some((first, rest)) = literal.digits().and_then(|digits| digits.split_at_checked(1))
+            && !rest.is_empty()
+        {
+            let (first, rest) = (Literal::integer(first)?, Literal::integer(rest)?);
+            *literal = rest;
+            return Some(Tree::Number(first));
+        }
+        self.deeper(Self::base)
+    }
+
+    /// The argument of a command, with a sign before it or in its group.
+    pub(super) fn argument_signed(&mut self) -> Option<Tree> {
+        if self.take('-') {
+            return Some(self.argument()?.negated());
+        }
+        self.argument()
+    }
+
+    /// What is written below a logarithm: a group, or one whole number, letter or command.
+    pub(super) fn subscript(&mut self) -> Option<Tree> {
+        self.deeper(Self::base)
+    }
+
+    pub(super) const fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Passes over one piece; nothing at the end.
+    pub(super) fn skip(&mut self) -> Option<()> {
+        self.peek()?;
+        self.at += 1;
+        Some(())
+    }
+
+    /// The pieces since `start`, as text.
+    pub(super) fn written_since(&self, start: usize) -> String {
+        key(self.lexemes.get(start..self.at).unwrap_or_default())
+    }
+
+    /// A letter: Euler's number, a variable with subscript and primes, or a function that nothing is known about.
+    fn letter(&mut self, letter: char) -> Option<Tree> {
+        let name = self.named(letter.to_string())?;
+        if name == "e" {
+            return Some(Tree::Euler);
+        }
+        if !self.is('(') {
+            return Some(Tree::Variable(name));
+        }
+        // I(0) is a value of I, not I times 0; f(x) is no product either.
+        if let (Some(Token::Number(at)), Some(Token::Symbol(')'))) = (self.ahead(1), self.ahead(2)) {
+            let name = format!("{name}({})", at.raw);
+            self.at += 3;
+            return Some(Tree::Variable(name));
+        }
+        if matches!(letter, 'f' | 'g' | 'h' | 'F' | 'G' | 'H' | 'P') {
+            return Some(Tree::Unknown(name, Box::new(self.bracketed('(', ')')?)));
+        }
+        Some(Tree::Variable(name))
+    }
+
+    /// The name with what is written below it and its primes.
+    pub(super) fn named(&mut self, mut name: String) -> Option<String> {
+        if self.take('_') {
+            let rest = self.lexemes.get(self.at..)?;
+            let length = match rest.first()?.token {
+                Token::Symbol('{') => rest.iter().position(|lexeme| lexeme.is('}'))? + 1,
+                _ => 1,
+            };
+            let below = key(rest.get(..length)?);
+            name = format!("{name}_{}", below.trim_matches(['{', '}']));
+            self.at += length;
+        }
+        while self.take('\'') || self.take('′') {
+            name.push('\'');
+        }
+        Some(name)
+    }
+
+    /// The factors that a function without brackets applies to: all of `2x` in `\sin 2x`.
+    pub(super) fn open_argument(&mut self) -> Option<Tree> {
+        let mut factors = vec![(false, self.factor()?)];
+        while self.begins_factor() && !matches!(self.peek(), Some(Token::Command(name)) if functions::is_function(name)) {
+            factors.push((false, self.factor()?));
+        }
+        if factors.len() == 1 { factors.pop().map(|(_, factor)| factor) } else { Some(Tree::Product(factors)) }
+    }
+
+    /// The degree in square brackets of a root.
+    pub(super) fn degree(&mut self) -> Option<u32> {
+        if !self.take('[') {
+            return Some(2);
+        }
+        let Some(Token::Number(literal)) = self.peek() else { return None };
+        let degree = literal.digits()?.parse().ok()?;
+        self.at += 1;
+        self.take(']').then_some(degree).filter(|degree| (2..=64).contains(degree))
+    }
+}
+
+/// Whether the last factor is a plain number: another one after it would be neither a product nor one number.
+fn is_number(factors: &[(bool, Tree)]) -> bool {
+    matches!(factors.last(), Some((_, Tree::Number(_))))
+}
