@@ -1,0 +1,54 @@
+"""Runs of two programs in turn: each prints JSON on its last line, and the machine's moods hit both."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run(command: list, threads: int, **variables: str) -> dict:
+    """The JSON that a program prints last, with `peak_rss_kb`, in units of 1,024 bytes, as the kernel counted it."""
+    count = str(threads)
+    env = os.environ | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "RAYON_NUM_THREADS": count, "TOKENIZERS_PARALLELISM": "false"}
+    env |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, env=env | variables)
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{command}: exit code {process.returncode}\n{text}")
+    return json.loads(text.strip().splitlines()[-1]) | {"peak_rss_kb": usage.ru_maxrss}
+
+
+def alternate(rounds: int, **programs) -> dict[str, list[dict]]:
+    """What each program says, round by round; every other round begins with the last one."""
+    found = {name: [] for name in programs}
+    for number in range(rounds):
+        for name in list(programs)[:: 1 if number % 2 == 0 else -1]:
+            found[name].append(programs[name]())
+            print(f"  {name}: {json.dumps(found[name][-1])}", flush=True)
+    return found
+
+
+def median(runs: list[dict], key: str) -> float:
+    return statistics.median(run[key] for run in runs)
+
+
+def megabytes(kibibytes: float) -> str:
+    return f"{kibibytes * 1024 / 1e6:.0f} MB"
+
+
+def ratio(numerator: list[dict], denominator: list[dict], key: str) -> str:
+    """The median over the rounds of the quotient of two numbers, and its range."""
+    each = sorted(a[key] / b[key] for a, b in zip(numerator, denominator))
+    return f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})"
+
+
+def machine(threads: int) -> str:
+    """What the numbers were taken on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "an unknown processor")
+    load = os.getloadavg()[0]
+    return f"{name}, {os.cpu_count()} threads of it here, {threads} used, load {load:.1f} before"
