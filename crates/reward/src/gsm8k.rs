@@ -172,7 +172,8 @@ static HASH: LazyLock<Regex> =
 static NUMBER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"-?[0-9.,]+").expect("the pattern is well formed"));
 
-/// verl's `extract_solution(…, "strict")`, the version that takes the first match.
+/// verl's `extract_solution(…, "strict")` as it was first: later versions look at the last 300 characters and take the
+/// last match.
 fn hash_strict(completion: &str) -> Option<String> {
     Some(HASH.captures(completion)?.get(1)?.as_str().replace(',', ""))
 }

@@ -17,7 +17,11 @@ pub(crate) fn parse(text: &str) -> Option<BigRational> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (digits, ""),
+    };
     let whole = ungrouped(whole)?;
     let value = decimal(&whole, fraction)?;
     Some(if negative { -value } else { value })

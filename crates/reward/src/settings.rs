@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Gsm8k, Gsm8kMode, Gsm8kSettings, MathEqual, MathMode, MathSettings, Number, NumberMode, NumberSettings, RewardError,
-    Verifier,
+    Gsm8k, Gsm8kMode, Gsm8kSettings, MathEqual, MathMode, MathSettings, Number, NumberMode,
+    NumberSettings, RewardError, Verifier,
 };
 
 /// A verifier and its options. Unknown kinds and options are refused.
@@ -49,14 +49,17 @@ pub fn build_pair(settings: &VerifierSettings) -> Result<VerifierPair, RewardErr
         lenient: Some(lenient),
     };
     Ok(match settings {
-        VerifierSettings::Gsm8k(_) => {
-            pair(Box::new(Gsm8k::new(Gsm8kMode::HashStrict)), Box::new(Gsm8k::new(Gsm8kMode::Lenient)))
-        }
-        VerifierSettings::Number(_) => {
-            pair(Box::new(Number::new(NumberMode::Strict)), Box::new(Number::new(NumberMode::Lenient)))
-        }
-        VerifierSettings::MathEqual(_) => {
-            pair(Box::new(MathEqual::new(MathMode::Strict)), Box::new(MathEqual::new(MathMode::Lenient)))
-        }
+        VerifierSettings::Gsm8k(_) => pair(
+            Box::new(Gsm8k::new(Gsm8kMode::HashStrict)),
+            Box::new(Gsm8k::new(Gsm8kMode::Lenient)),
+        ),
+        VerifierSettings::Number(_) => pair(
+            Box::new(Number::new(NumberMode::Strict)),
+            Box::new(Number::new(NumberMode::Lenient)),
+        ),
+        VerifierSettings::MathEqual(_) => pair(
+            Box::new(MathEqual::new(MathMode::Strict)),
+            Box::new(MathEqual::new(MathMode::Lenient)),
+        ),
     })
 }

@@ -21,7 +21,9 @@ pub(crate) fn value(tree: &Tree) -> Option<BigRational> {
         Tree::Root(degree, inside) => root(*degree, &value(inside)?)?,
         Tree::Call(function, inside) => call(*function, &value(inside)?)?,
         Tree::Binomial(all, some) => binomial(&value(all)?, &value(some)?)?,
-        Tree::Pi | Tree::Euler | Tree::Variable(_) | Tree::Log(..) | Tree::Unknown(..) => return None,
+        Tree::Pi | Tree::Euler | Tree::Variable(_) | Tree::Log(..) | Tree::Unknown(..) => {
+            return None;
+        }
     };
     bounded(value)
 }
@@ -31,26 +33,37 @@ fn bounded(value: BigRational) -> Option<BigRational> {
 }
 
 fn sum(terms: &[(bool, Tree)]) -> Option<BigRational> {
-    terms.iter().try_fold(BigRational::zero(), |sum, (negative, term)| {
-        let term = value(term)?;
-        bounded(if *negative { sum - term } else { sum + term })
-    })
+    terms
+        .iter()
+        .try_fold(BigRational::zero(), |sum, (negative, term)| {
+            let term = value(term)?;
+            bounded(if *negative { sum - term } else { sum + term })
+        })
 }
 
 fn product(factors: &[(bool, Tree)]) -> Option<BigRational> {
-    factors.iter().try_fold(BigRational::one(), |product, (divides, factor)| {
-        let factor = value(factor)?;
-        if *divides && factor.is_zero() {
-            return None;
-        }
-        bounded(if *divides { product / factor } else { product * factor })
-    })
+    factors
+        .iter()
+        .try_fold(BigRational::one(), |product, (divides, factor)| {
+            let factor = value(factor)?;
+            if *divides && factor.is_zero() {
+                return None;
+            }
+            bounded(if *divides {
+                product / factor
+            } else {
+                product * factor
+            })
+        })
 }
 
 fn power(base: &BigRational, exponent: &BigRational) -> Option<BigRational> {
     if !exponent.is_integer() {
         let degree = exponent.denom().to_u32().filter(|degree| *degree <= 64)?;
-        return power(&root(degree, base)?, &BigRational::from(exponent.numer().clone()));
+        return power(
+            &root(degree, base)?,
+            &BigRational::from(exponent.numer().clone()),
+        );
     }
     if base.is_zero() {
         return exponent.is_positive().then(BigRational::zero);
@@ -59,7 +72,12 @@ fn power(base: &BigRational, exponent: &BigRational) -> Option<BigRational> {
         return Some(BigRational::one());
     }
     let exponent = exponent.to_integer().to_i32()?;
-    let bits = base.numer().bits().max(base.denom().bits()).saturating_sub(1).max(1);
+    let bits = base
+        .numer()
+        .bits()
+        .max(base.denom().bits())
+        .saturating_sub(1)
+        .max(1);
     if bits.saturating_mul(u64::from(exponent.unsigned_abs())) > MAX_BITS {
         return None;
     }
@@ -68,7 +86,7 @@ fn power(base: &BigRational, exponent: &BigRational) -> Option<BigRational> {
 
 /// Only if numerator and denominator are powers of that degree.
 fn root(degree: u32, of: &BigRational) -> Option<BigRational> {
-    if of.is_negative() && degree % 2 == 0 {
+    if of.is_negative() && degree.is_multiple_of(2) {
         return None;
     }
     let exact = |part: &BigInt| {
@@ -85,14 +103,20 @@ fn call(function: Function, of: &BigRational) -> Option<BigRational> {
         Function::Ceil => Some(of.ceil()),
         Function::Factorial => {
             let number = whole(of)?;
-            Some(BigRational::from((2..=number).fold(BigInt::one(), |product, factor| product * factor)))
+            Some(BigRational::from(
+                (2..=number).fold(BigInt::one(), |product, factor| product * factor),
+            ))
         }
         _ => None,
     }
 }
 
 fn whole(value: &BigRational) -> Option<u32> {
-    value.is_integer().then(|| value.to_integer().to_u32()).flatten().filter(|number| *number <= MAX_FACTORIAL)
+    value
+        .is_integer()
+        .then(|| value.to_integer().to_u32())
+        .flatten()
+        .filter(|number| *number <= MAX_FACTORIAL)
 }
 
 fn binomial(all: &BigRational, some: &BigRational) -> Option<BigRational> {
@@ -100,5 +124,9 @@ fn binomial(all: &BigRational, some: &BigRational) -> Option<BigRational> {
     if some > all {
         return Some(BigRational::zero());
     }
-    Some(BigRational::from((0..some).fold(BigInt::one(), |product, step| product * (all - step) / (step + 1))))
+    Some(BigRational::from(
+        (0..some).fold(BigInt::one(), |product, step| {
+            product * (all - step) / (step + 1)
+        }),
+    ))
 }

@@ -1,18 +1,27 @@
 //! What LaTeX commands mean inside an expression.
 
+use super::cursor::Parser;
 use super::literal::Literal;
-use super::parse::Parser;
 use super::token::Token;
 use super::tree::{Function, Tree};
 
 /// Commands that give a letter another look, and so another name.
-const ACCENTS: [&str; 8] = ["vec", "hat", "bar", "overline", "tilde", "dot", "mathcal", "overrightarrow"];
+const ACCENTS: [&str; 8] = [
+    "vec",
+    "hat",
+    "bar",
+    "overline",
+    "tilde",
+    "dot",
+    "mathcal",
+    "overrightarrow",
+];
 
 /// Greek letters that are variables.
 const GREEK: [&str; 30] = [
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
-    "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi",
-    "Psi", "Omega",
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
+    "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+    "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega",
 ];
 
 fn function(name: &str) -> Option<Function> {
@@ -62,13 +71,23 @@ pub(super) fn command(parser: &mut Parser, name: &str) -> Option<Tree> {
     match name {
         "pi" => Some(Tree::Pi),
         "frac" => fraction(parser),
-        "binom" => Some(Tree::Binomial(Box::new(parser.argument()?), Box::new(parser.argument()?))),
+        "binom" => Some(Tree::Binomial(
+            Box::new(parser.argument()?),
+            Box::new(parser.argument()?),
+        )),
         "sqrt" => {
             let degree = parser.degree()?;
-            let inside = if parser.is('(') { parser.bracketed('(', ')') } else { parser.argument() };
+            let inside = if parser.is('(') {
+                parser.bracketed('(', ')')
+            } else {
+                parser.argument()
+            };
             Some(Tree::Root(degree, Box::new(inside?)))
         }
-        "lfloor" => Some(Tree::Call(Function::Floor, Box::new(parser.until("rfloor")?))),
+        "lfloor" => Some(Tree::Call(
+            Function::Floor,
+            Box::new(parser.until("rfloor")?),
+        )),
         "lceil" => Some(Tree::Call(Function::Ceil, Box::new(parser.until("rceil")?))),
         "log" | "lg" => logarithm(parser),
         _ if GREEK.contains(&name) => parser.named(format!("\\{name}")).map(Tree::Variable),
@@ -79,12 +98,19 @@ pub(super) fn command(parser: &mut Parser, name: &str) -> Option<Tree> {
 
 /// The two arguments of `\frac`.
 pub(super) fn fraction(parser: &mut Parser) -> Option<Tree> {
-    Some(Tree::Product(vec![(false, parser.argument()?), (true, parser.argument()?)]))
+    Some(Tree::Product(vec![
+        (false, parser.argument()?),
+        (true, parser.argument()?),
+    ]))
 }
 
 /// `\sin x`, `\sin^2 x`, `\sin^{-1} x`, `\sin(x)`, `\sin{x}`.
 fn applied(parser: &mut Parser, function: Function) -> Option<Tree> {
-    let power = if parser.take('^') { Some(parser.argument_signed()?) } else { None };
+    let power = if parser.take('^') {
+        Some(parser.argument_signed()?)
+    } else {
+        None
+    };
     let minus_one = power.as_ref().is_some_and(is_minus_one);
     let inverse = inverse(function).filter(|_| minus_one);
     let call = Tree::Call(inverse.unwrap_or(function), Box::new(operand(parser)?));
@@ -108,8 +134,16 @@ fn operand(parser: &mut Parser) -> Option<Tree> {
 
 /// To base 10 unless another is written.
 fn logarithm(parser: &mut Parser) -> Option<Tree> {
-    let base = if parser.take('_') { parser.subscript()? } else { Tree::Number(Literal::integer("10")?) };
-    let power = if parser.take('^') { Some(parser.argument()?) } else { None };
+    let base = if parser.take('_') {
+        parser.subscript()?
+    } else {
+        Tree::Number(Literal::integer("10")?)
+    };
+    let power = if parser.take('^') {
+        Some(parser.argument()?)
+    } else {
+        None
+    };
     let log = Tree::Log(Box::new(base), Box::new(operand(parser)?));
     Some(match power {
         Some(power) => Tree::Power(Box::new(log), Box::new(power)),
@@ -127,5 +161,7 @@ fn accented(parser: &mut Parser, accent: &str) -> Option<Tree> {
     } else {
         parser.skip()?;
     }
-    parser.named(format!("\\{accent}{}", parser.written_since(start))).map(Tree::Variable)
+    parser
+        .named(format!("\\{accent}{}", parser.written_since(start)))
+        .map(Tree::Variable)
 }

@@ -1,6 +1,7 @@
 //! From a written answer to its pieces: LaTeX and plain spellings of the same thing become the same pieces.
 
 use super::literal::Literal;
+use super::spelling::{degrees, digits, exponent, group, repeating, usual};
 use super::token::{Lexeme, Token};
 use super::words;
 
@@ -26,7 +27,12 @@ pub(crate) fn lex(text: &str, thousands: bool) -> Option<Vec<Lexeme>> {
         return None;
     }
     let text = text.trim().trim_end_matches(['.', ',', ';', ' ', '\n']);
-    let mut lexer = Lexer { out: Vec::new(), spaced: false, thousands, brackets: 0 };
+    let mut lexer = Lexer {
+        out: Vec::new(),
+        spaced: false,
+        thousands,
+        brackets: 0,
+    };
     lexer.run(text, Style::Formula, 0)?;
     Some(degrees(lexer.out))
 }
@@ -40,7 +46,10 @@ struct Lexer {
 
 impl Lexer {
     fn push(&mut self, token: Token) {
-        let lexeme = Lexeme { token, spaced: self.spaced };
+        let lexeme = Lexeme {
+            token,
+            spaced: self.spaced,
+        };
         if !lexeme.is('{') && !lexeme.is('}') {
             self.brackets += lexeme.nesting();
         }
@@ -116,7 +125,10 @@ impl Lexer {
         while grouped {
             grouped = false;
             let plain = (self.thousands && self.brackets == 0).then_some(",");
-            for comma in ["{,}", ",\\!", "\\,", ",\\,", "\\!,"].into_iter().chain(plain) {
+            for comma in ["{,}", ",\\!", "\\,", ",\\,", "\\!,"]
+                .into_iter()
+                .chain(plain)
+            {
                 let group = rest.strip_prefix(comma).map(digits).unwrap_or_default();
                 if group.len() == 3 {
                     whole.push_str(group);
@@ -144,7 +156,9 @@ impl Lexer {
 
     /// A run of letters: a word, a function, a constant, or a product of letters; gives what comes after it.
     fn letters<'a>(&mut self, text: &'a str, style: Style) -> Option<&'a str> {
-        let end = text.find(|next: char| !next.is_alphabetic()).unwrap_or(text.len());
+        let end = text
+            .find(|next: char| !next.is_alphabetic())
+            .unwrap_or(text.len());
         let (run, rest) = (text.get(..end)?, text.get(end..)?);
         let mut letters = run.chars();
         let (first, more) = (letters.next()?, letters.next().is_some());
@@ -156,7 +170,8 @@ impl Lexer {
         } else if words::is_function(run) && style != Style::Prose && (run != "sec" || is_call) {
             self.command(run);
         } else if !more {
-            let is_word = style == Style::Prose && first.is_lowercase() || style != Style::Formula && self.spaced;
+            let is_word = style == Style::Prose && first.is_lowercase()
+                || style != Style::Formula && self.spaced;
             match first {
                 'π' => self.command("pi"),
                 _ if is_word && !self.out.is_empty() => self.push(Token::Text(run.to_owned())),
@@ -165,16 +180,21 @@ impl Lexer {
         } else if style != Style::Formula || !run.is_ascii() || words::is_word(run) {
             return self.word(text);
         } else {
-            run.chars().for_each(|letter| self.push(Token::Letter(letter)));
+            run.chars()
+                .for_each(|letter| self.push(Token::Letter(letter)));
         }
         Some(rest)
     }
 
     /// A word; two with a hyphen between them are one.
     fn word<'a>(&mut self, text: &'a str) -> Option<&'a str> {
-        let mut end = text.find(|next: char| !next.is_alphabetic()).unwrap_or(text.len());
+        let mut end = text
+            .find(|next: char| !next.is_alphabetic())
+            .unwrap_or(text.len());
         if let Some(second) = text.get(end..).and_then(|rest| rest.strip_prefix('-')) {
-            let length = second.find(|next: char| !next.is_alphabetic()).unwrap_or(second.len());
+            let length = second
+                .find(|next: char| !next.is_alphabetic())
+                .unwrap_or(second.len());
             if length > 1 {
                 end += 1 + length;
             }
@@ -185,7 +205,9 @@ impl Lexer {
 
     /// What a backslash begins; gives what comes after it.
     fn backslash<'a>(&mut self, text: &'a str, style: Style, depth: usize) -> Option<&'a str> {
-        let end = text.find(|next: char| !next.is_ascii_alphabetic()).unwrap_or(text.len());
+        let end = text
+            .find(|next: char| !next.is_ascii_alphabetic())
+            .unwrap_or(text.len());
         let Some(first) = text.chars().next().filter(|_| end == 0) else {
             let (name, rest) = (text.get(..end)?, text.get(end..)?);
             return self.named(name, rest, depth);
@@ -207,19 +229,24 @@ impl Lexer {
     fn named<'a>(&mut self, name: &str, rest: &'a str, depth: usize) -> Option<&'a str> {
         match name {
             "left" | "right" => return Some(rest.trim_start().strip_prefix('.').unwrap_or(rest)),
-            "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "displaystyle" | "textstyle" | "limits" | "rm" | "bf"
-            | "it" => {}
+            "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "displaystyle" | "textstyle"
+            | "limits" | "rm" | "bf" | "it" => {}
             "quad" | "qquad" | "enspace" | "thinspace" => self.spaced = true,
             "text" | "mbox" | "textrm" | "textnormal" | "hbox" | "textit" | "textbf" | "textsf" => {
                 return self.wrapper(rest, Style::Prose, depth);
             }
-            "mathrm" | "mathbf" | "mathit" | "mathsf" | "boldsymbol" | "bm" | "operatorname" | "boxed" | "fbox" => {
+            "mathrm" | "mathbf" | "mathit" | "mathsf" | "boldsymbol" | "bm" | "operatorname"
+            | "boxed" | "fbox" => {
                 return self.wrapper(rest, Style::Roman, depth);
             }
             "mathbb" | "begin" | "end" => {
                 let (content, rest) = group(rest)?;
                 self.command(&format!("{name}:{}", content.trim()));
-                let columns = if content == "array" { group(rest).map(|(_, rest)| rest) } else { None };
+                let columns = if content == "array" {
+                    group(rest).map(|(_, rest)| rest)
+                } else {
+                    None
+                };
                 return Some(columns.unwrap_or(rest));
             }
             _ => self.push(usual(name)),
@@ -228,91 +255,10 @@ impl Lexer {
     }
 
     fn wrapper<'a>(&mut self, rest: &'a str, style: Style, depth: usize) -> Option<&'a str> {
-        let Some((content, rest)) = group(rest) else { return Some(rest) };
+        let Some((content, rest)) = group(rest) else {
+            return Some(rest);
+        };
         self.run(content, style, depth + 1)?;
         Some(rest)
     }
-}
-
-/// The piece that a command is, whichever of its names is used.
-fn usual(name: &str) -> Token {
-    let command = match name {
-        "dfrac" | "tfrac" | "cfrac" => "frac",
-        "dbinom" | "tbinom" => "binom",
-        "leq" | "leqslant" => "le",
-        "geq" | "geqslant" => "ge",
-        "neq" => "ne",
-        "varnothing" => "emptyset",
-        "lbrace" => "{",
-        "rbrace" => "}",
-        "wedge" | "land" | "lor" => "or",
-        "cdot" | "times" | "ast" => return Token::Symbol('*'),
-        "div" => return Token::Symbol('/'),
-        "lt" => return Token::Symbol('<'),
-        "gt" => return Token::Symbol('>'),
-        "vert" | "lvert" | "rvert" | "mid" => return Token::Symbol('|'),
-        "colon" => return Token::Symbol(':'),
-        "degree" => return Token::Symbol('°'),
-        "lbrack" => return Token::Symbol('['),
-        "rbrack" => return Token::Symbol(']'),
-        "varphi" => "phi",
-        "varepsilon" => "epsilon",
-        other => other,
-    };
-    Token::Command(command.to_owned())
-}
-
-fn digits(text: &str) -> &str {
-    let end = text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len());
-    text.get(..end).unwrap_or_default()
-}
-
-/// The digits of `\overline{3}`, and what comes after it.
-fn repeating(text: &str) -> Option<(&str, &str)> {
-    let inside = text.strip_prefix("\\overline{").or_else(|| text.strip_prefix("\\bar{"))?;
-    let period = digits(inside);
-    let rest = inside.get(period.len()..)?.strip_prefix('}')?;
-    (!period.is_empty()).then_some((period, rest))
-}
-
-/// The exponent of `e-3`, 0 if there is none, and what comes after it.
-fn exponent(text: &str) -> (i32, &str) {
-    let parse = || {
-        let after = text.strip_prefix(['e', 'E'])?;
-        let unsigned = after.strip_prefix(['+', '-']).unwrap_or(after);
-        let digits = digits(unsigned);
-        let rest = unsigned.get(digits.len()..)?;
-        if digits.len() > 4 || rest.starts_with(|next: char| next.is_alphabetic()) {
-            return None;
-        }
-        let value: i32 = digits.parse().ok()?;
-        Some((if after.starts_with('-') { -value } else { value }, rest))
-    };
-    parse().unwrap_or((0, text))
-}
-
-/// What stands in the braces that `text` begins with, and what comes after them.
-pub(crate) fn group(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_start();
-    let end = crate::extract::closing(text).filter(|_| text.starts_with('{'))?;
-    Some((text.get(1..end)?, text.get(end + 1..)?))
-}
-
-/// `^\circ` and `^{\circ}` as the one piece `°`.
-fn degrees(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
-    let mut out: Vec<Lexeme> = Vec::with_capacity(lexemes.len());
-    let mut rest = lexemes.as_slice();
-    while let Some((first, after)) = rest.split_first() {
-        let is_circle = |at: usize| after.get(at).is_some_and(|next| next.is_command("circ"));
-        let braced = after.first().is_some_and(|next| next.is('{')) && after.get(2).is_some_and(|next| next.is('}'));
-        let taken = match first.is('^') {
-            true if is_circle(0) => 1,
-            true if braced && is_circle(1) => 3,
-            _ => 0,
-        };
-        let token = if taken > 0 { Token::Symbol('°') } else { first.token.clone() };
-        out.push(Lexeme { token, spaced: first.spaced });
-        rest = after.get(taken..).unwrap_or_default();
-    }
-    out
 }

@@ -22,7 +22,12 @@ pub(crate) struct Literal {
 
 impl Literal {
     /// `whole.fraction`, then `period` for ever if there is one, times 10^`exponent`.
-    pub(crate) fn new(whole: &str, fraction: &str, period: Option<&str>, exponent: i32) -> Option<Self> {
+    pub(crate) fn new(
+        whole: &str,
+        fraction: &str,
+        period: Option<&str>,
+        exponent: i32,
+    ) -> Option<Self> {
         if exponent.abs() > MAX_EXPONENT {
             return None;
         }
@@ -36,7 +41,12 @@ impl Literal {
             raw.push('0');
         }
         if !fraction.is_empty() || period.is_some() {
-            raw = format!("{raw}.{fraction}{}", period.map(|digits| format!("({digits})")).unwrap_or_default());
+            raw = format!(
+                "{raw}.{fraction}{}",
+                period
+                    .map(|digits| format!("({digits})"))
+                    .unwrap_or_default()
+            );
         }
         if exponent != 0 {
             raw = format!("{raw}e{exponent}");
@@ -55,7 +65,10 @@ impl Literal {
 
     /// The digits of a whole number that is written plainly, for `\frac12`.
     pub(crate) fn digits(&self) -> Option<&str> {
-        self.raw.bytes().all(|byte| byte.is_ascii_digit()).then_some(self.raw.as_str())
+        self.raw
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then_some(self.raw.as_str())
     }
 }
 

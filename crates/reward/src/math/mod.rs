@@ -6,24 +6,30 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `lex`, `token`, `literal`, `words` | a text in pieces; spellings of one thing become one |
-//! | `form`, `units` | what the whole is, and what its items are |
-//! | `parse`, `functions`, `tree` | an expression as a tree |
+//! | `lex`, `spelling`, `token`, `literal`, `words` | a text in pieces; spellings of one thing become one |
+//! | `read`, `form`, `names`, `units` | what the whole is, and what its items are |
+//! | `parse`, `cursor`, `functions`, `tree` | an expression as a tree |
 //! | `exact`, `numeric`, `approx` | what a tree is worth, exactly or with a bound on the error |
-//! | `equal` | the rules of equality |
+//! | `equal`, `relations`, `values` | the rules of equality |
 
 mod approx;
+mod cursor;
 mod equal;
-mod exact;
+pub(crate) mod exact;
 mod form;
 mod functions;
-mod lex;
+pub(crate) mod lex;
 mod literal;
-mod numeric;
-mod parse;
-mod token;
-mod tree;
+mod names;
+pub(crate) mod numeric;
+pub(crate) mod parse;
+mod read;
+mod relations;
+mod spelling;
+pub(crate) mod token;
+pub(crate) mod tree;
 mod units;
+mod values;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -92,9 +98,11 @@ impl Verifier for MathEqual {
 
     fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Score>, RewardError> {
         verifier::each(self, answers, |answer| {
-            self.mode.find(answer.completion).map_or_else(Score::no_answer, |(mode, found)| {
-                Score::verdict(equal::equal(answer.gold, found), found, mode)
-            })
+            self.mode
+                .find(answer.completion)
+                .map_or_else(Score::no_answer, |(mode, found)| {
+                    Score::verdict(equal::equal(answer.gold, found), found, mode)
+                })
         })
     }
 }

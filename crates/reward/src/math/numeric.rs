@@ -14,31 +14,24 @@ use super::tree::{Function, Tree};
 
 const POINTS: u32 = 24;
 const WANTED: u32 = 8;
-/// Square roots of primes; their multiples' fractions are spread evenly and independently.
-const ROOTS: [f64; 12] = [
-    1.414_213_562_373_095_1,
-    1.732_050_807_568_877_2,
-    2.236_067_977_499_79,
-    2.645_751_311_064_590_7,
-    3.316_624_790_355_399_8,
-    3.605_551_275_463_989,
-    4.123_105_625_617_661,
-    4.358_898_943_540_674,
-    4.795_831_523_312_719,
-    5.385_164_807_134_504,
-    5.567_764_362_830_022,
-    6.082_762_530_298_22,
-];
+/// Their square roots' multiples have fractions that are spread evenly and independently.
+const PRIMES: [u8; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 
 type Values = BTreeMap<String, Approx>;
 
 /// Whether the expressions have the same values.
 pub(crate) fn same(gold: &Tree, prediction: &Tree) -> bool {
-    let Some(names) = Names::of(gold, prediction) else { return false };
+    let Some(names) = Names::of(gold, prediction) else {
+        return false;
+    };
     let mut agreements = 0;
     for point in 0..names.points() {
         let values = names.at(point);
-        match judge(eval(gold, &values), eval(prediction, &values), names.imaginary) {
+        match judge(
+            eval(gold, &values),
+            eval(prediction, &values),
+            names.imaginary,
+        ) {
             Some(true) => agreements += 1,
             Some(false) => return false,
             None => {}
@@ -50,7 +43,9 @@ pub(crate) fn same(gold: &Tree, prediction: &Tree) -> bool {
 /// Whether one difference is a fixed multiple of the other, not zero, and positive if `positive`: whether they are
 /// sides of the same equation.
 pub(crate) fn proportional(gold: &Tree, prediction: &Tree, positive: bool) -> bool {
-    let Some(names) = Names::of(gold, prediction) else { return false };
+    let Some(names) = Names::of(gold, prediction) else {
+        return false;
+    };
     let (mut first, mut agreements) = (None, 0);
     for point in 0..names.points() {
         let values = names.at(point);
@@ -60,7 +55,11 @@ pub(crate) fn proportional(gold: &Tree, prediction: &Tree, positive: bool) -> bo
             .filter(|ratio| !ratio.is_vague());
         let Some(ratio) = ratio else { continue };
         let first = *first.get_or_insert(ratio);
-        if !ratio.is_real() || ratio.modulus() <= ratio.err || !ratio.agrees(first) || (positive && ratio.re < 0.0) {
+        if !ratio.is_real()
+            || ratio.modulus() <= ratio.err
+            || !ratio.agrees(first)
+            || (positive && ratio.re < 0.0)
+        {
             return false;
         }
         agreements += 1;
@@ -71,7 +70,9 @@ pub(crate) fn proportional(gold: &Tree, prediction: &Tree, positive: bool) -> bo
 /// Whether the values agree; nothing if that cannot be told at this point.
 fn judge(gold: Option<Approx>, prediction: Option<Approx>, imaginary: bool) -> Option<bool> {
     let gold = gold.filter(|gold| !gold.is_vague())?;
-    let Some(prediction) = prediction else { return Some(false) };
+    let Some(prediction) = prediction else {
+        return Some(false);
+    };
     if prediction.is_vague() {
         return None;
     }
@@ -94,7 +95,7 @@ struct Names {
 }
 
 impl Names {
-    /// Nothing if there are more variables than roots. i is the imaginary unit unless j occurs beside it, as in a vector;
+    /// Nothing if there are more variables than primes. i is the imaginary unit unless j occurs beside it, as in a vector;
     /// j is i where only the other side has i.
     fn of(gold: &Tree, prediction: &Tree) -> Option<Self> {
         let (mut in_gold, mut in_prediction) = (BTreeSet::new(), BTreeSet::new());
@@ -104,14 +105,21 @@ impl Names {
         let vector = |names| has(names, "i") && has(names, "j");
         let other = |one, two| has(one, "i") && !has(one, "j") && has(two, "j") && !has(two, "i");
         let j_is_i = other(&in_gold, &in_prediction) || other(&in_prediction, &in_gold);
-        let imaginary = !vector(&in_gold) && !vector(&in_prediction) && (has(&in_gold, "i") || has(&in_prediction, "i"));
+        let imaginary = !vector(&in_gold)
+            && !vector(&in_prediction)
+            && (has(&in_gold, "i") || has(&in_prediction, "i"));
         let same_variables = in_gold == in_prediction;
         let free: BTreeSet<String> = in_gold
             .union(&in_prediction)
             .filter(|name| !(imaginary && name.as_str() == "i" || j_is_i && name.as_str() == "j"))
             .cloned()
             .collect();
-        (free.len() <= ROOTS.len()).then_some(Self { free, same_variables, imaginary, j_is_i })
+        (free.len() <= PRIMES.len()).then_some(Self {
+            free,
+            same_variables,
+            imaginary,
+            j_is_i,
+        })
     }
 
     fn points(&self) -> u32 {
@@ -127,10 +135,15 @@ impl Names {
         let mut values: Values = self
             .free
             .iter()
-            .zip(ROOTS)
-            .map(|(name, root)| {
+            .zip(PRIMES)
+            .map(|(name, prime)| {
+                let root = libm::sqrt(f64::from(prime));
                 let fraction = step * root - libm::floor(step * root);
-                let value = if point < POINTS / 2 { fraction } else { 12.0 * fraction - 6.0 };
+                let value = if point < POINTS / 2 {
+                    fraction
+                } else {
+                    12.0 * fraction - 6.0
+                };
                 (name.clone(), Approx::real(value))
             })
             .collect();
@@ -149,19 +162,34 @@ fn eval(tree: &Tree, values: &Values) -> Option<Approx> {
         Tree::Number(literal) => {
             let nearest = literal.value.to_f64()?;
             let exact = literal.value.is_integer() && nearest.abs() < 9e15;
-            Some(if exact { Approx::real(nearest) } else { Approx::rounded(nearest) }).filter(|_| nearest.is_finite())
+            Some(if exact {
+                Approx::real(nearest)
+            } else {
+                Approx::rounded(nearest)
+            })
+            .filter(|_| nearest.is_finite())
         }
         Tree::Pi => Some(Approx::PI),
         Tree::Euler => Some(Approx::E),
         Tree::Variable(name) => values.get(name).copied(),
-        Tree::Sum(terms) => terms.iter().try_fold(Approx::ZERO, |sum, (negative, term)| {
-            let term = eval(term, values)?;
-            sum.add(if *negative { term.neg() } else { term })
-        }),
-        Tree::Product(factors) => factors.iter().try_fold(Approx::ONE, |product, (divides, factor)| {
-            let factor = eval(factor, values)?;
-            if *divides { product.div(factor) } else { product.mul(factor) }
-        }),
+        Tree::Sum(terms) => terms
+            .iter()
+            .try_fold(Approx::ZERO, |sum, (negative, term)| {
+                let term = eval(term, values)?;
+                sum.add(if *negative { term.neg() } else { term })
+            }),
+        Tree::Product(factors) => {
+            factors
+                .iter()
+                .try_fold(Approx::ONE, |product, (divides, factor)| {
+                    let factor = eval(factor, values)?;
+                    if *divides {
+                        product.div(factor)
+                    } else {
+                        product.mul(factor)
+                    }
+                })
+        }
         Tree::Power(base, exponent) => power(eval(base, values)?, exponent, values),
         Tree::Root(degree, inside) => eval(inside, values)?.root(*degree),
         Tree::Call(function, inside) => call(*function, tree, eval(inside, values)?),
@@ -212,7 +240,10 @@ fn call(function: Function, tree: &Tree, x: Approx) -> Option<Approx> {
         Function::Floor => x.floor(),
         Function::Ceil => x.neg().floor().map(Approx::neg),
         Function::Factorial => match exact::value(tree) {
-            Some(value) => value.to_f64().filter(|value| value.is_finite()).map(Approx::rounded),
+            Some(value) => value
+                .to_f64()
+                .filter(|value| value.is_finite())
+                .map(Approx::rounded),
             None => unknown("!", x),
         },
         Function::Degrees => x.mul(Approx::PI)?.div(Approx::real(180.0)),
@@ -221,7 +252,9 @@ fn call(function: Function, tree: &Tree, x: Approx) -> Option<Approx> {
 
 /// A function of which nothing is known: some wave by its name, so that it is the same for the same argument only.
 fn unknown(name: &str, x: Approx) -> Option<Approx> {
-    let phase = name.bytes().fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 1_009);
+    let phase = name
+        .bytes()
+        .fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 1_009);
     let shifted = x.add(Approx::real(f64::from(phase) / 1_009.0))?;
     shifted.sin()?.add(shifted.mul(Approx::real(0.125))?)
 }

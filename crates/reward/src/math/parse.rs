@@ -1,62 +1,26 @@
 //! From pieces to a tree, by descent: sums, products, powers, then what they are made of.
 
+use super::cursor::Parser;
 use super::functions;
 use super::literal::Literal;
-use super::token::{Lexeme, Token, key};
+use super::token::{Lexeme, Token};
 use super::tree::{Function, Tree};
-
-/// Brackets, arguments and exponents inside one another.
-const MAX_DEPTH: usize = 40;
 
 /// The expression that all the pieces are, or nothing if they are none.
 pub(crate) fn expression(lexemes: &[Lexeme]) -> Option<Tree> {
-    let mut parser = Parser { lexemes: lexemes.to_vec(), at: 0, depth: 0, bars: 0 };
-    let tree = parser.sum()?;
+    let mut parser = Parser::new(lexemes);
+    let tree = parser.fraction_or_sum()?;
     (parser.at == parser.lexemes.len()).then_some(tree)
 }
 
-pub(super) struct Parser {
-    lexemes: Vec<Lexeme>,
-    at: usize,
-    depth: usize,
-    /// How many |…| are open.
-    bars: usize,
-}
-
 impl Parser {
-    pub(super) fn peek(&self) -> Option<&Token> {
-        self.lexemes.get(self.at).map(|lexeme| &lexeme.token)
-    }
-
-    fn ahead(&self, steps: usize) -> Option<&Token> {
-        self.lexemes.get(self.at + steps).map(|lexeme| &lexeme.token)
-    }
-
-    pub(super) fn is(&self, symbol: char) -> bool {
-        self.peek() == Some(&Token::Symbol(symbol))
-    }
-
-    pub(super) fn take(&mut self, symbol: char) -> bool {
-        let found = self.is(symbol);
-        self.at += usize::from(found);
-        found
-    }
-
-    pub(super) fn take_command(&mut self, name: &str) -> bool {
-        let found = self.lexemes.get(self.at).is_some_and(|lexeme| lexeme.is_command(name));
-        self.at += usize::from(found);
-        found
-    }
-
-    /// One level deeper; nothing if that is too deep. |…| outside of the level do not close in it.
-    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        if self.depth >= MAX_DEPTH {
-            return None;
+    /// A sum, or `a \over b`.
+    fn fraction_or_sum(&mut self) -> Option<Tree> {
+        let over = self.sum()?;
+        if self.take_command("over") {
+            return Some(Tree::Product(vec![(false, over), (true, self.sum()?)]));
         }
-        self.depth += 1;
-        let result = parse(self);
-        self.depth -= 1;
-        result
+        Some(over)
     }
 
     fn sum(&mut self) -> Option<Tree> {
@@ -108,17 +72,25 @@ impl Parser {
 
     /// 14/3 for the fraction of `4\frac23` or `4 2/3`, if the only factor so far is a whole number.
     fn mixed(&mut self, explicit: bool, factors: &[(bool, Tree)]) -> Option<Option<Tree>> {
-        let [(false, Tree::Number(whole))] = factors else { return Some(None) };
+        let [(false, Tree::Number(whole))] = factors else {
+            return Some(None);
+        };
         if explicit || whole.digits().is_none() {
             return Some(None);
         }
-        let start = self.at;
+        let (start, lexemes) = (self.at, self.lexemes.clone());
         let fraction = if self.take_command("frac") {
             functions::fraction(self)?
-        } else if let (Some(Token::Number(over)), Some(Token::Symbol('/')), Some(Token::Number(under))) =
-            (self.peek(), self.ahead(1), self.ahead(2))
+        } else if let (
+            Some(Token::Number(over)),
+            Some(Token::Symbol('/')),
+            Some(Token::Number(under)),
+        ) = (self.peek(), self.ahead(1), self.ahead(2))
         {
-            let parts = vec![(false, Tree::Number(over.clone())), (true, Tree::Number(under.clone()))];
+            let parts = vec![
+                (false, Tree::Number(over.clone())),
+                (true, Tree::Number(under.clone())),
+            ];
             self.at += 3;
             Tree::Product(parts)
         } else {
@@ -129,9 +101,13 @@ impl Parser {
             && over.digits().is_some()
             && under.digits().is_some()
         {
-            return Some(Some(Tree::Sum(vec![(false, Tree::Number(whole.clone())), (false, fraction)])));
+            return Some(Some(Tree::Sum(vec![
+                (false, Tree::Number(whole.clone())),
+                (false, fraction),
+            ])));
         }
-        self.at = start;
+        // Reading `\frac{x}12` has split 12.
+        (self.at, self.lexemes) = (start, lexemes);
         Some(None)
     }
 
@@ -195,7 +171,8 @@ impl Parser {
                 let inside = self.deeper(Self::sum);
                 self.bars -= 1;
                 let inside = inside?;
-                self.take('|').then(|| Tree::Call(Function::Abs, Box::new(inside)))
+                self.take('|')
+                    .then(|| Tree::Call(Function::Abs, Box::new(inside)))
             }
             Token::Command(name) => {
                 self.at += 1;
@@ -212,11 +189,11 @@ impl Parser {
         }
         let bars = std::mem::take(&mut self.bars);
         let inside = self.deeper(|parser| {
-            let over = parser.sum()?;
-            if open == '{' && parser.take_command("over") {
-                return Some(Tree::Product(vec![(false, over), (true, parser.sum()?)]));
+            if open == '{' {
+                parser.fraction_or_sum()
+            } else {
+                parser.sum()
             }
-            Some(over)
         });
         self.bars = bars;
         let inside = inside?;
@@ -238,8 +215,13 @@ impl Parser {
             return self.bracketed('{', '}');
         }
         let at = self.at;
-        if let Some(Lexeme { token: Token::Number(literal), .. }) = self.lexemes.get_mut(at)
-            && let Some((first, rest)) = literal.digits().and_then(|digits| digits.split_at_checked(1))
+        if let Some(Lexeme {
+            token: Token::Number(literal),
+            ..
+        }) = self.lexemes.get_mut(at)
+            && let Some((first, rest)) = literal
+                .digits()
+                .and_then(|digits| digits.split_at_checked(1))
             && !rest.is_empty()
         {
             let (first, rest) = (Literal::integer(first)?, Literal::integer(rest)?);
@@ -262,22 +244,6 @@ impl Parser {
         self.deeper(Self::base)
     }
 
-    pub(super) const fn position(&self) -> usize {
-        self.at
-    }
-
-    /// Passes over one piece; nothing at the end.
-    pub(super) fn skip(&mut self) -> Option<()> {
-        self.peek()?;
-        self.at += 1;
-        Some(())
-    }
-
-    /// The pieces since `start`, as text.
-    pub(super) fn written_since(&self, start: usize) -> String {
-        key(self.lexemes.get(start..self.at).unwrap_or_default())
-    }
-
     /// A letter: Euler's number, a variable with subscript and primes, or a function that nothing is known about.
     fn letter(&mut self, letter: char) -> Option<Tree> {
         let name = self.named(letter.to_string())?;
@@ -288,7 +254,8 @@ impl Parser {
             return Some(Tree::Variable(name));
         }
         // I(0) is a value of I, not I times 0; f(x) is no product either.
-        if let (Some(Token::Number(at)), Some(Token::Symbol(')'))) = (self.ahead(1), self.ahead(2)) {
+        if let (Some(Token::Number(at)), Some(Token::Symbol(')'))) = (self.ahead(1), self.ahead(2))
+        {
             let name = format!("{name}({})", at.raw);
             self.at += 3;
             return Some(Tree::Variable(name));
@@ -299,42 +266,19 @@ impl Parser {
         Some(Tree::Variable(name))
     }
 
-    /// The name with what is written below it and its primes.
-    pub(super) fn named(&mut self, mut name: String) -> Option<String> {
-        if self.take('_') {
-            let rest = self.lexemes.get(self.at..)?;
-            let length = match rest.first()?.token {
-                Token::Symbol('{') => rest.iter().position(|lexeme| lexeme.is('}'))? + 1,
-                _ => 1,
-            };
-            let below = key(rest.get(..length)?);
-            name = format!("{name}_{}", below.trim_matches(['{', '}']));
-            self.at += length;
-        }
-        while self.take('\'') || self.take('′') {
-            name.push('\'');
-        }
-        Some(name)
-    }
-
     /// The factors that a function without brackets applies to: all of `2x` in `\sin 2x`.
     pub(super) fn open_argument(&mut self) -> Option<Tree> {
         let mut factors = vec![(false, self.factor()?)];
-        while self.begins_factor() && !matches!(self.peek(), Some(Token::Command(name)) if functions::is_function(name)) {
+        while self.begins_factor()
+            && !matches!(self.peek(), Some(Token::Command(name)) if functions::is_function(name))
+        {
             factors.push((false, self.factor()?));
         }
-        if factors.len() == 1 { factors.pop().map(|(_, factor)| factor) } else { Some(Tree::Product(factors)) }
-    }
-
-    /// The degree in square brackets of a root.
-    pub(super) fn degree(&mut self) -> Option<u32> {
-        if !self.take('[') {
-            return Some(2);
+        if factors.len() == 1 {
+            factors.pop().map(|(_, factor)| factor)
+        } else {
+            Some(Tree::Product(factors))
         }
-        let Some(Token::Number(literal)) = self.peek() else { return None };
-        let degree = literal.digits()?.parse().ok()?;
-        self.at += 1;
-        self.take(']').then_some(degree).filter(|degree| (2..=64).contains(degree))
     }
 }
 

@@ -38,8 +38,14 @@ impl Lexeme {
         match &self.token {
             Token::Symbol('(' | '[' | '{') => 1,
             Token::Symbol(')' | ']' | '}') => -1,
-            Token::Command(name) if name == "{" || name.starts_with("begin:") || name == "langle" => 1,
-            Token::Command(name) if name == "}" || name.starts_with("end:") || name == "rangle" => -1,
+            Token::Command(name)
+                if name == "{" || name.starts_with("begin:") || name == "langle" =>
+            {
+                1
+            }
+            Token::Command(name) if name == "}" || name.starts_with("end:") || name == "rangle" => {
+                -1
+            }
             _ => 0,
         }
     }
@@ -67,7 +73,9 @@ pub(crate) fn key(lexemes: &[Lexeme]) -> String {
 
 /// Whether a word of two letters or more is among the pieces.
 pub(crate) fn has_words(lexemes: &[Lexeme]) -> bool {
-    lexemes.iter().any(|lexeme| matches!(&lexeme.token, Token::Text(word) if word.chars().count() > 1))
+    lexemes
+        .iter()
+        .any(|lexeme| matches!(&lexeme.token, Token::Text(word) if word.chars().count() > 1))
 }
 
 /// The parts between separators that stand outside of all brackets; one part if there is none.

@@ -38,18 +38,18 @@ pub(crate) enum Tree {
     /// By its name with subscript. `i` and `j` too: what they are depends on both sides.
     Variable(String),
     /// Terms, each with whether it is subtracted.
-    Sum(Vec<(bool, Tree)>),
+    Sum(Vec<(bool, Self)>),
     /// Factors, each with whether it divides.
-    Product(Vec<(bool, Tree)>),
-    Power(Box<Tree>, Box<Tree>),
+    Product(Vec<(bool, Self)>),
+    Power(Box<Self>, Box<Self>),
     /// The root of a degree, real where there is a real one.
-    Root(u32, Box<Tree>),
-    Call(Function, Box<Tree>),
+    Root(u32, Box<Self>),
+    Call(Function, Box<Self>),
     /// The logarithm to a base.
-    Log(Box<Tree>, Box<Tree>),
-    Binomial(Box<Tree>, Box<Tree>),
+    Log(Box<Self>, Box<Self>),
+    Binomial(Box<Self>, Box<Self>),
     /// An unknown function by its name.
-    Unknown(String, Box<Tree>),
+    Unknown(String, Box<Self>),
 }
 
 impl Tree {
@@ -78,12 +78,16 @@ impl Tree {
             Self::Variable(name) => {
                 names.insert(name.clone());
             }
-            Self::Sum(parts) | Self::Product(parts) => parts.iter().for_each(|(_, part)| part.variables(names)),
+            Self::Sum(parts) | Self::Product(parts) => {
+                parts.iter().for_each(|(_, part)| part.variables(names));
+            }
             Self::Power(one, two) | Self::Log(one, two) | Self::Binomial(one, two) => {
                 one.variables(names);
                 two.variables(names);
             }
-            Self::Root(_, part) | Self::Call(_, part) | Self::Unknown(_, part) => part.variables(names),
+            Self::Root(_, part) | Self::Call(_, part) | Self::Unknown(_, part) => {
+                part.variables(names);
+            }
         }
     }
 }

@@ -2,14 +2,15 @@
 
 /// Functions that are written as a word, with a backslash or without.
 const FUNCTIONS: [&str; 21] = [
-    "sin", "cos", "tan", "sec", "csc", "cot", "arcsin", "arccos", "arctan", "asin", "acos", "atan", "sinh", "cosh",
-    "tanh", "ln", "log", "lg", "exp", "sqrt", "binom",
+    "sin", "cos", "tan", "sec", "csc", "cot", "arcsin", "arccos", "arctan", "asin", "acos", "atan",
+    "sinh", "cosh", "tanh", "ln", "log", "lg", "exp", "sqrt", "binom",
 ];
 
 /// Units that are written with few letters; longer words need no list, since variables do not have four letters.
 const SHORT_UNITS: [&str; 34] = [
-    "cm", "mm", "km", "nm", "kg", "mg", "ml", "mL", "dm", "ft", "in", "yd", "mi", "oz", "lb", "lbs", "hr", "hrs", "min",
-    "sec", "mph", "kph", "sq", "deg", "rad", "day", "cup", "cat", "dog", "car", "egg", "pen", "boy", "man",
+    "cm", "mm", "km", "nm", "kg", "mg", "ml", "mL", "dm", "ft", "in", "yd", "mi", "oz", "lb",
+    "lbs", "hr", "hrs", "min", "sec", "mph", "kph", "sq", "deg", "rad", "day", "cup", "cat", "dog",
+    "car", "egg", "pen", "boy", "man",
 ];
 
 /// A constant that is spelled out.
@@ -35,12 +36,18 @@ pub(crate) fn is_function(word: &str) -> bool {
 
 /// Whether a run of letters is a word, rather than a product of letters.
 pub(crate) fn is_word(run: &str) -> bool {
-    run.chars().count() >= 4 || SHORT_UNITS.contains(&run) || number(run).is_some() || is_short_answer(run)
+    run.chars().count() >= 4
+        || SHORT_UNITS.contains(&run)
+        || number(run).is_some()
+        || is_short_answer(run)
 }
 
 fn is_short_answer(run: &str) -> bool {
-    ["yes", "no", "odd", "all", "any", "the", "for", "red", "one", "two", "six", "ten", "Yes", "No", "is", "to", "per"]
-        .contains(&run)
+    [
+        "yes", "no", "odd", "all", "any", "the", "for", "red", "one", "two", "six", "ten", "Yes",
+        "No", "is", "to", "per",
+    ]
+    .contains(&run)
 }
 
 /// Whether a single letter is a unit, where it stands after a number and a space.
@@ -51,12 +58,34 @@ pub(crate) fn is_unit_letter(letter: char) -> bool {
 /// A number that is spelled out, below one hundred.
 pub(crate) fn number(word: &str) -> Option<u32> {
     const SMALL: [&str; 20] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
     ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    const TENS: [&str; 8] = [
+        "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+    ];
     let word = word.to_ascii_lowercase();
-    let index = |list: &[&str], word: &str| u32::try_from(list.iter().position(|entry| *entry == word)?).ok();
+    let index = |list: &[&str], word: &str| {
+        u32::try_from(list.iter().position(|entry| *entry == word)?).ok()
+    };
     if let Some(value) = index(&SMALL, &word) {
         return Some(value);
     }
@@ -65,7 +94,56 @@ pub(crate) fn number(word: &str) -> Option<u32> {
     if ones.is_empty() {
         return Some(tens);
     }
-    index(&SMALL, ones).filter(|ones| (1..10).contains(ones)).map(|ones| tens + ones)
+    index(&SMALL, ones)
+        .filter(|ones| (1..10).contains(ones))
+        .map(|ones| tens + ones)
+}
+
+/// The number that the word multiplies by, in digits.
+pub(crate) fn scale(word: &str) -> Option<&'static str> {
+    match word.to_ascii_lowercase().as_str() {
+        "dozen" => Some("12"),
+        "hundred" => Some("100"),
+        "thousand" => Some("1000"),
+        "million" => Some("1000000"),
+        "billion" => Some("1000000000"),
+        "trillion" => Some("1000000000000"),
+        _ => None,
+    }
+}
+
+/// Whether the word after a number makes another one of it, or begins a sentence.
+pub(crate) fn is_no_unit(word: &str) -> bool {
+    const PARTS: [&str; 9] = [
+        "hal",
+        "third",
+        "fourth",
+        "quarter",
+        "fifth",
+        "sixth",
+        "eighth",
+        "tenth",
+        "hundredth",
+    ];
+    const OTHERS: [&str; 13] = [
+        "squared",
+        "cubed",
+        "factorial",
+        "choose",
+        "modulo",
+        "is",
+        "not",
+        "when",
+        "where",
+        "unless",
+        "minus",
+        "plus",
+        "divided",
+    ];
+    let lower = word.to_ascii_lowercase();
+    scale(&lower).is_some()
+        || OTHERS.contains(&lower.as_str())
+        || PARTS.iter().any(|part| lower.starts_with(part))
 }
 
 /// The usual spelling of a unit: `cm` for `Centimeters`. Others lose their plural s.
