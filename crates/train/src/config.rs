@@ -1,0 +1,578 @@
+//! The configuration of a run: TOML in which every key has a default, and an unknown one is an error.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tlora_grpo::{AdvantageScale, LossSettings, OptimizerSettings};
+use tlora_reward::VerifierSettings;
+use toml::{Table, Value};
+
+use crate::TrainError;
+
+/// Everything that a run depends on. Paths are as they were given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// The seed of samples and of the order of the problems.
+    pub seed: u64,
+    /// Steps of the run; each samples once.
+    pub steps: u64,
+    /// What is trained on.
+    pub model: ModelSettings,
+    /// What is trained.
+    pub adapter: AdapterSettings,
+    /// The problems.
+    pub data: DataSettings,
+    /// How a problem becomes a prompt.
+    pub prompt: PromptSettings,
+    /// How completions are sampled.
+    pub rollout: RolloutSettings,
+    /// What a completion is worth.
+    pub reward: RewardSettings,
+    /// Advantages.
+    pub advantage: AdvantageSettings,
+    /// The loss.
+    pub loss: LossSettings,
+    /// The optimizer.
+    pub optimizer: OptimizerSettings,
+    /// How an update is computed.
+    pub update: UpdateSettings,
+    /// Evaluation during the run.
+    pub evaluation: EvaluationSettings,
+    /// What is kept on the way.
+    pub checkpoint: CheckpointSettings,
+    /// When a run stops by itself.
+    pub guard: GuardSettings,
+}
+
+/// `[model]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSettings {
+    /// A checkpoint directory or a hub id.
+    pub base: String,
+    /// Where it runs.
+    pub device: DeviceSetting,
+}
+
+/// The device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceSetting {
+    /// The best there is.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+}
+
+/// `[adapter]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdapterSettings {
+    /// Singular directions of each module.
+    pub rank: u8,
+    /// Trained numbers of each group.
+    pub u: u16,
+    /// Number of groups; 0 gives each module its own.
+    pub groups: u32,
+    /// Modules of a group by the paper's rule, in place of `groups`; 0: use `groups`.
+    pub n_tie: u32,
+    /// Whether neighbours are modules of one type, rather than of one layer.
+    pub structured: bool,
+    /// Ends of the names of the modules; none for the usual ones.
+    pub targets: Vec<String>,
+    /// Where the singular values stand.
+    pub sigma_side: SigmaSideSetting,
+    /// Seed of the projections.
+    pub projection_seed: u64,
+    /// Factor of the whole update.
+    pub scale: f32,
+    /// v begins as numbers between plus and minus this, by `seed`; 0 begins at the base.
+    pub init: f64,
+    /// The type that v is stored in.
+    pub precision: PrecisionSetting,
+}
+
+/// Where the singular values stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SigmaSideSetting {
+    /// As in the paper.
+    Left,
+    /// As in PEFT.
+    Split,
+    /// As in LoRA-XS.
+    Right,
+}
+
+/// The type that v is stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrecisionSetting {
+    /// binary32.
+    F32,
+    /// The upper half of a binary32.
+    Bf16,
+    /// IEEE binary16.
+    F16,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataSettings {
+    /// JSONL with `question` and `answer`, and `id` if there are names.
+    pub train: PathBuf,
+    /// The same, held out.
+    pub eval: PathBuf,
+    /// Problems of `train` that are used; 0 is all.
+    pub train_limit: usize,
+    /// Problems of `eval` that are used; 0 is all.
+    pub eval_limit: usize,
+    /// Longer prompts are left out; 0 leaves none out.
+    pub max_prompt_tokens: usize,
+}
+
+/// `[prompt]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromptSettings {
+    /// Whether the text is the user's turn of the model's chat template, or the whole prompt.
+    pub chat: bool,
+    /// The system's turn; none leaves it to the template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The text, with `{question}` where the question goes.
+    pub text: String,
+    /// Texts of tokens that end a completion, beside the model's own.
+    pub stop: Vec<String>,
+}
+
+/// `[rollout]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutSettings {
+    /// Problems of a step.
+    pub prompts_per_step: usize,
+    /// Completions of each.
+    pub samples_per_prompt: usize,
+    /// What logits are divided by.
+    pub temperature: f64,
+    /// Nucleus; 1 is everything.
+    pub top_p: f64,
+    /// Most probable tokens; 0 is all.
+    pub top_k: usize,
+    /// Tokens of a completion at most.
+    pub max_new_tokens: usize,
+    /// Completions that run at once.
+    pub slots: usize,
+    /// Further problems are sampled in place of groups without a difference, at most so many times; 0 never.
+    pub resample: usize,
+}
+
+/// `[reward]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RewardSettings {
+    /// The verifier.
+    pub verifier: VerifierSettings,
+    /// What becomes of completions that were cut off.
+    pub truncated: TruncatedSetting,
+    /// With `penalty`: the penalty begins so many tokens before the limit.
+    pub overlong_buffer: usize,
+    /// The rewards of a step are exchanged at random between its completions: a control.
+    pub shuffled: bool,
+}
+
+/// What becomes of completions that were cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TruncatedSetting {
+    /// They count as they are.
+    Keep,
+    /// They have no loss.
+    Mask,
+    /// Long ones lose reward, as in DAPO.
+    Penalty,
+}
+
+/// `[advantage]`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdvantageSettings {
+    /// What they are divided by.
+    pub scale: AdvantageScale,
+    /// Added to it.
+    pub epsilon: f64,
+}
+
+/// `[update]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpdateSettings {
+    /// Updates on the samples of a step.
+    pub updates_per_step: usize,
+    /// Tokens that are computed together.
+    pub micro_batch_tokens: usize,
+}
+
+/// `[evaluation]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationSettings {
+    /// Steps from one to the next; 0 only at the beginning and the end.
+    pub every: u64,
+    /// Samples of each problem beside the greedy one; 0 for none.
+    pub samples: usize,
+    /// Their temperature.
+    pub temperature: f64,
+    /// Tokens of a completion at most; 0 takes that of `[rollout]`.
+    pub max_new_tokens: usize,
+    /// Whether the adapter is that of the best evaluation, rather than the last step.
+    pub keep_best: bool,
+    /// Evaluations without a better one after which the run ends; 0 never.
+    pub patience: u64,
+}
+
+/// `[checkpoint]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointSettings {
+    /// Steps from one to the next.
+    pub every: u64,
+    /// How many are kept; 0 is all.
+    pub keep: usize,
+}
+
+/// `[guard]`
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuardSettings {
+    /// The run ends when the KL to the base is larger; 0 never. Needs `loss.beta`.
+    pub max_kl: f64,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 42,
+            steps: 100,
+            model: ModelSettings::default(),
+            adapter: AdapterSettings::default(),
+            data: DataSettings::default(),
+            prompt: PromptSettings::default(),
+            rollout: RolloutSettings::default(),
+            reward: RewardSettings::default(),
+            advantage: AdvantageSettings::default(),
+            loss: LossSettings::default(),
+            optimizer: OptimizerSettings::default(),
+            update: UpdateSettings::default(),
+            evaluation: EvaluationSettings::default(),
+            checkpoint: CheckpointSettings::default(),
+            guard: GuardSettings::default(),
+        }
+    }
+}
+
+impl Default for AdapterSettings {
+    fn default() -> Self {
+        Self {
+            rank: 2,
+            u: 13,
+            groups: 1,
+            n_tie: 0,
+            structured: false,
+            targets: Vec::new(),
+            sigma_side: SigmaSideSetting::Left,
+            projection_seed: 42,
+            scale: 1.0,
+            init: 0.0,
+            precision: PrecisionSetting::F32,
+        }
+    }
+}
+
+impl Default for PromptSettings {
+    fn default() -> Self {
+        Self {
+            chat: true,
+            system: None,
+            text: "{question}".to_owned(),
+            stop: Vec::new(),
+        }
+    }
+}
+
+impl Default for RolloutSettings {
+    fn default() -> Self {
+        Self {
+            prompts_per_step: 8,
+            samples_per_prompt: 8,
+            temperature: 1.0,
+            top_p: 1.0,
+            top_k: 0,
+            max_new_tokens: 256,
+            slots: 32,
+            resample: 0,
+        }
+    }
+}
+
+impl Default for RewardSettings {
+    fn default() -> Self {
+        Self {
+            verifier: VerifierSettings::Gsm8k(tlora_reward::Gsm8kSettings::default()),
+            truncated: TruncatedSetting::Keep,
+            overlong_buffer: 0,
+            shuffled: false,
+        }
+    }
+}
+
+impl Default for AdvantageSettings {
+    fn default() -> Self {
+        Self {
+            scale: AdvantageScale::Group,
+            epsilon: 1e-4,
+        }
+    }
+}
+
+impl Default for UpdateSettings {
+    fn default() -> Self {
+        Self {
+            updates_per_step: 1,
+            micro_batch_tokens: 4096,
+        }
+    }
+}
+
+impl Default for EvaluationSettings {
+    fn default() -> Self {
+        Self {
+            every: 0,
+            samples: 0,
+            temperature: 1.0,
+            max_new_tokens: 0,
+            keep_best: false,
+            patience: 0,
+        }
+    }
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> Self {
+        Self { every: 10, keep: 3 }
+    }
+}
+
+/// The presets, by name.
+pub const PRESETS: [(&str, &str); 3] = [
+    ("paper-gsm8k", include_str!("../presets/paper-gsm8k.toml")),
+    ("paper-math", include_str!("../presets/paper-math.toml")),
+    ("tiny", include_str!("../presets/tiny.toml")),
+];
+
+/// The text of a preset.
+///
+/// # Errors
+/// There is none of this name.
+pub fn preset(name: &str) -> Result<&'static str, TrainError> {
+    let found = PRESETS.iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, text)| *text)
+        .ok_or_else(|| TrainError::Preset {
+            name: name.to_owned(),
+            known: PRESETS.map(|(name, _)| name).join(", "),
+        })
+}
+
+/// A configuration from layers: a preset, a file, then single settings `table.key=value`, each over the ones before.
+///
+/// # Errors
+/// A layer is not valid TOML, or the whole has an unknown key or a value out of range.
+pub fn layered(
+    preset: Option<&str>,
+    file: Option<&str>,
+    settings: &[String],
+) -> Result<RunConfig, TrainError> {
+    let mut table = Table::new();
+    for text in preset.into_iter().chain(file) {
+        // Alone first, so that a mistake is shown with its line.
+        let _: RunConfig = toml::from_str(text).map_err(Box::new)?;
+        merge(&mut table, toml::from_str(text).map_err(Box::new)?);
+    }
+    for setting in settings {
+        set(&mut table, setting)?;
+    }
+    let config: RunConfig = table.try_into().map_err(Box::new)?;
+    config.check()?;
+    Ok(config)
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            // A verifier is one thing: its options are those of its kind.
+            (Some(Value::Table(old)), Value::Table(new)) if key != "verifier" => merge(old, new),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+/// Sets `table.key=value`; the value is TOML, or else a text.
+fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {
+    let wrong = |wanted: &str| TrainError::Setting {
+        key: "--set".to_owned(),
+        found: setting.to_owned(),
+        wanted: wanted.to_owned(),
+    };
+    let (path, text) = setting
+        .split_once('=')
+        .ok_or_else(|| wrong("KEY=VALUE, such as optimizer.lr=1e-4"))?;
+    let text = text.trim();
+    let value = toml::from_str::<Table>(&format!("x = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("x"))
+        .unwrap_or_else(|| Value::String(text.to_owned()));
+    let mut keys: Vec<&str> = path.trim().split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    let mut at = table;
+    for key in keys {
+        let entry = at
+            .entry(key.to_owned())
+            .or_insert_with(|| Value::Table(Table::new()));
+        at = entry
+            .as_table_mut()
+            .ok_or_else(|| wrong("keys of tables before the last one"))?;
+    }
+    at.insert(last.to_owned(), value);
+    Ok(())
+}
+
+impl RunConfig {
+    /// The whole configuration with every default, as TOML.
+    ///
+    /// # Errors
+    /// A value has no TOML.
+    pub fn resolved(&self) -> Result<String, TrainError> {
+        toml::to_string(self).map_err(|error| TrainError::Setting {
+            key: "the configuration".to_owned(),
+            found: error.to_string(),
+            wanted: "values that TOML has".to_owned(),
+        })
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// The first setting that is out of range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        self.loss.check()?;
+        self.optimizer.check()?;
+        let rollout = &self.rollout;
+        for (key, count) in [
+            ("rollout.prompts_per_step", rollout.prompts_per_step),
+            ("rollout.samples_per_prompt", rollout.samples_per_prompt),
+            ("rollout.max_new_tokens", rollout.max_new_tokens),
+            ("rollout.slots", rollout.slots),
+            ("update.updates_per_step", self.update.updates_per_step),
+            ("update.micro_batch_tokens", self.update.micro_batch_tokens),
+        ] {
+            require(key, count, (1..=1 << 24).contains(&count), "1 to 16777216")?;
+        }
+        let checks = [
+            (
+                "adapter.rank",
+                f64::from(self.adapter.rank),
+                (1.0, 64.0),
+                "1 to 64",
+            ),
+            (
+                "adapter.u",
+                f64::from(self.adapter.u),
+                (1.0, 65535.0),
+                "1 to 65535",
+            ),
+            ("adapter.init", self.adapter.init, (0.0, 1e3), "0 to 1000"),
+            (
+                "rollout.temperature",
+                rollout.temperature,
+                (1e-3, 1e3),
+                "0.001 to 1000; training needs more than one completion",
+            ),
+            (
+                "rollout.top_p",
+                rollout.top_p,
+                (1e-6, 1.0),
+                "more than 0, at most 1",
+            ),
+            (
+                "evaluation.temperature",
+                self.evaluation.temperature,
+                (1e-3, 1e3),
+                "0.001 to 1000",
+            ),
+            (
+                "advantage.epsilon",
+                self.advantage.epsilon,
+                (0.0, 1.0),
+                "0 to 1",
+            ),
+            ("guard.max_kl", self.guard.max_kl, (0.0, 1e9), "0 or more"),
+        ];
+        for (key, value, (least, most), wanted) in checks {
+            require(key, value, value >= least && value <= most, wanted)?;
+        }
+        let text = &self.prompt.text;
+        require(
+            "prompt.text",
+            format!("{text:?}"),
+            text.contains("{question}"),
+            "a text with {question}",
+        )?;
+        let guarded = self.guard.max_kl == 0.0 || self.loss.beta > 0.0;
+        require(
+            "guard.max_kl",
+            self.guard.max_kl,
+            guarded,
+            "0 while loss.beta is 0: no KL is computed then",
+        )?;
+        require(
+            "checkpoint.every",
+            self.checkpoint.every,
+            self.checkpoint.every > 0,
+            "1 or more",
+        )
+    }
+
+    /// Tokens of an evaluated completion at most.
+    #[must_use]
+    pub fn evaluation_tokens(&self) -> usize {
+        match self.evaluation.max_new_tokens {
+            0 => self.rollout.max_new_tokens,
+            tokens => tokens,
+        }
+    }
+
+    /// Reads relative paths of data as relative to this directory.
+    pub fn resolve_paths(&mut self, directory: &Path) {
+        for path in [&mut self.data.train, &mut self.data.eval] {
+            if !path.as_os_str().is_empty() && path.is_relative() {
+                *path = directory.join(&path);
+            }
+        }
+    }
+}
+
+fn require(key: &str, found: impl ToString, holds: bool, wanted: &str) -> Result<(), TrainError> {
+    if holds {
+        return Ok(());
+    }
+    Err(TrainError::Setting {
+        key: key.to_owned(),
+        found: found.to_string(),
+        wanted: wanted.to_owned(),
+    })
+}

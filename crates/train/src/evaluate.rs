@@ -1,0 +1,245 @@
+//! What a policy can do: problems, greedy and sampled, by a strict and a lenient verifier on the same completions.
+
+use serde::Serialize;
+use tlora_model::{Sample, Sampling};
+use tlora_reward::{Answer, Score, Verifier, VerifierPair};
+
+use crate::data::Problem;
+use crate::rollouts::{Prompt, Rollouts};
+use crate::{Policy, TrainError};
+
+/// Problems with their prompts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The problem.
+    pub problem: Problem,
+    /// Its prompt.
+    pub prompt: Prompt,
+}
+
+/// A completion with what the verifiers say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The completion as text, without stop tokens.
+    pub text: String,
+    /// Its tokens, the stop token included.
+    pub tokens: usize,
+    /// Whether it was cut off.
+    pub truncated: bool,
+    /// What the strict verifier says.
+    pub strict: Score,
+    /// What the lenient one says, if there is one.
+    pub lenient: Option<Score>,
+}
+
+/// Right answers of some number, with Wilson's interval of 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Share {
+    /// Right ones; means of several samples are not whole.
+    pub right: f64,
+    /// All.
+    pub of: usize,
+    /// right / of.
+    pub share: f64,
+    /// The lower end of the interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl Share {
+    /// The share and its interval.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of problems")]
+    pub fn new(right: f64, of: usize) -> Self {
+        const Z: f64 = 1.959_963_984_540_054;
+        let n = of.max(1) as f64;
+        let p = right / n;
+        let (middle, spread) = (
+            p + Z * Z / (2.0 * n),
+            Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt(),
+        );
+        let scale = 1.0 + Z * Z / n;
+        Self {
+            right,
+            of,
+            share: p,
+            low: ((middle - spread) / scale).max(0.0),
+            high: ((middle + spread) / scale).min(1.0),
+        }
+    }
+}
+
+/// The results of one way of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Result {
+    /// By the strict verifier.
+    pub strict: Share,
+    /// By the lenient one.
+    pub lenient: Option<Share>,
+    /// Problems that one of the samples got right, strictly.
+    pub pass: Share,
+    /// Mean tokens of a completion.
+    pub tokens: f64,
+    /// Share of completions that were cut off.
+    pub truncated: f64,
+    /// Completions that no verifier could judge.
+    pub unscorable: usize,
+}
+
+/// An evaluation: each problem's completions, problem by problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// One list a problem.
+    pub completions: Vec<Vec<Scored>>,
+}
+
+/// Decodes and scores completions of problems.
+///
+/// # Errors
+/// A verifier failed.
+pub fn score(
+    policy: &Policy,
+    verifiers: &VerifierPair,
+    tasks: &[&Task],
+    samples: &[Vec<Sample>],
+) -> std::result::Result<Vec<Vec<Scored>>, TrainError> {
+    let mut texts = Vec::new();
+    for (task, samples) in tasks.iter().zip(samples) {
+        for (number, sample) in samples.iter().enumerate() {
+            let id = format!("{}#{number}", task.problem.id);
+            texts.push((id, *task, policy.tokenizer.decode(&sample.tokens)?, sample));
+        }
+    }
+    let answers: Vec<Answer<'_>> = texts
+        .iter()
+        .map(|(id, task, text, _)| Answer {
+            id,
+            question: &task.problem.question,
+            completion: text,
+            gold: &task.problem.answer,
+        })
+        .collect();
+    let strict = verifiers.strict.score(&answers)?;
+    let lenient = match &verifiers.lenient {
+        Some(verifier) => verifier.score(&answers)?.into_iter().map(Some).collect(),
+        None => vec![None; answers.len()],
+    };
+    let mut scored =
+        texts
+            .iter()
+            .zip(strict)
+            .zip(lenient)
+            .map(|(((_, _, text, sample), strict), lenient)| Scored {
+                text: text.clone(),
+                tokens: sample.tokens.len(),
+                truncated: sample.truncated,
+                strict,
+                lenient,
+            });
+    let lists = samples.iter();
+    Ok(lists
+        .map(|samples| scored.by_ref().take(samples.len()).collect())
+        .collect())
+}
+
+/// Answers all tasks and scores the answers.
+///
+/// # Errors
+/// The engine or a verifier failed.
+pub fn evaluate(
+    policy: &Policy,
+    rollouts: &mut dyn Rollouts,
+    verifiers: &VerifierPair,
+    tasks: &[Task],
+    (samples, sampling): (usize, &Sampling),
+    drawn: &mut dyn FnMut(usize),
+) -> std::result::Result<Evaluation, TrainError> {
+    let prompts: Vec<&Prompt> = tasks.iter().map(|task| &task.prompt).collect();
+    let completions = rollouts.generate(&prompts, samples, sampling, drawn)?;
+    let tasks: Vec<&Task> = tasks.iter().collect();
+    Ok(Evaluation {
+        completions: score(policy, verifiers, &tasks, &completions)?,
+    })
+}
+
+impl Evaluation {
+    /// The numbers.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of completions")]
+    pub fn result(&self) -> Result {
+        let all: Vec<&Scored> = self.completions.iter().flatten().collect();
+        let count = all.len().max(1) as f64;
+        let tokens: usize = all.iter().map(|scored| scored.tokens).sum();
+        let truncated = all.iter().filter(|scored| scored.truncated).count();
+        let strict = |scored: &Scored| scored.strict.reward;
+        let lenient = |scored: &Scored| scored.lenient.as_ref().and_then(|score| score.reward);
+        let passes = self.completions.iter().filter(|completions| {
+            completions
+                .iter()
+                .any(|scored| strict(scored).is_some_and(|reward| reward >= 1.0))
+        });
+        let has_lenient = all.iter().any(|scored| scored.lenient.is_some());
+        Result {
+            strict: self.share(strict),
+            lenient: has_lenient.then(|| self.share(lenient)),
+            pass: Share::new(passes.count() as f64, self.completions.len()),
+            tokens: tokens as f64 / count,
+            truncated: truncated as f64 / count,
+            unscorable: all.iter().filter(|s| s.strict.reward.is_none()).count(),
+        }
+    }
+
+    /// The mean reward over problems; a problem's is the mean over its scorable completions, and those without one are left
+    /// out.
+    fn share(&self, reward: impl Fn(&Scored) -> Option<f64>) -> Share {
+        let items = self.item_scores(reward);
+        let scorable: Vec<f64> = items.into_iter().flatten().collect();
+        Share::new(scorable.iter().sum(), scorable.len())
+    }
+
+    /// The mean reward of each problem.
+    #[expect(clippy::cast_precision_loss, reason = "counts of samples")]
+    pub(crate) fn item_scores(&self, reward: impl Fn(&Scored) -> Option<f64>) -> Vec<Option<f64>> {
+        self.completions
+            .iter()
+            .map(|completions| {
+                let rewards: Vec<f64> = completions.iter().filter_map(&reward).collect();
+                let sum: f64 = rewards.iter().sum();
+                (!rewards.is_empty()).then(|| (sum / rewards.len() as f64).clamp(0.0, 1.0))
+            })
+            .collect()
+    }
+}
+
+/// The gold answers that a run's verifiers have to be able to use.
+#[must_use]
+pub fn references(pair: &VerifierPair) -> Vec<&dyn Verifier> {
+    let strict = std::iter::once(pair.strict.as_ref());
+    strict.chain(pair.lenient.as_deref()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_wilsons() {
+        // scipy: binomtest(4, 40).proportion_ci(method="wilson"), binomtest(0, 10) likewise.
+        let share = Share::new(4.0, 40);
+        assert!(
+            (share.low - 0.039_579_528_682_606_36).abs() < 1e-12,
+            "{share:?}"
+        );
+        assert!(
+            (share.high - 0.230_517_752_275_222_98).abs() < 1e-12,
+            "{share:?}"
+        );
+        let none = Share::new(0.0, 10);
+        assert_eq!(none.low, 0.0);
+        assert!(
+            (none.high - 0.277_532_799_862_889_26).abs() < 1e-12,
+            "{none:?}"
+        );
+    }
+}

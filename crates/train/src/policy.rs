@@ -1,0 +1,80 @@
+//! The model that is trained: a frozen decoder, the factors of an adapter, and the tokenizer.
+
+use tlora_checkpoint::Checkpoint;
+use tlora_format::{Adapter, Precision};
+use tlora_model::{Compute, Decoder, Projections, Steering, Tokenizer};
+use tlora_rebuild::Run;
+
+use crate::TrainError;
+
+/// A base with an adapter whose v is still open.
+#[derive(Debug)]
+pub struct Policy {
+    /// The frozen model.
+    pub decoder: Decoder,
+    /// How v steers it.
+    pub projections: Projections,
+    /// Text to tokens.
+    pub tokenizer: Tokenizer,
+    /// Everything of the adapter but v.
+    template: Adapter,
+}
+
+impl Policy {
+    /// Loads a base for an adapter. `loaded` hears how many layers are there.
+    ///
+    /// # Errors
+    /// The base cannot be run, or the adapter is for another one.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        adapter: Adapter,
+        run: &Run<'_>,
+        loaded: impl FnMut(usize),
+    ) -> Result<Self, TrainError> {
+        let tokenizer = Tokenizer::read(checkpoint)?;
+        let (decoder, projections) =
+            Decoder::load_adapted(checkpoint, &adapter, Compute::F32, run, loaded)?;
+        Ok(Self {
+            decoder,
+            projections,
+            tokenizer,
+            template: adapter,
+        })
+    }
+
+    /// What v does to each module.
+    #[must_use]
+    pub fn steering(&self, v: &[f32]) -> Steering {
+        let v: Vec<f64> = v.iter().copied().map(f64::from).collect();
+        self.projections.steering(&v)
+    }
+
+    /// The v of the adapter that the policy was loaded with.
+    #[must_use]
+    pub fn initial_v(&self) -> Vec<f32> {
+        let groups = 0..self.template.group_count;
+        let values = groups.filter_map(|group| self.template.v(group)).flatten();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the master copy of v is f32"
+        )]
+        values.map(|value| value as f32).collect()
+    }
+
+    /// The adapter with this v, rounded to its precision.
+    ///
+    /// # Errors
+    /// A value is not finite at that precision.
+    pub fn adapter(&self, v: &[f32], precision: Precision) -> Result<Adapter, TrainError> {
+        let values: Vec<f64> = v.iter().copied().map(f64::from).collect();
+        let mut fields = self.template.clone().into_fields();
+        fields.precision = precision;
+        fields.v = precision
+            .pack(&values)
+            .map_err(|source| TrainError::Diverged {
+                what: "v",
+                found: source.to_string(),
+            })?;
+        Ok(Adapter::new(fields)?)
+    }
+}
