@@ -78,6 +78,7 @@ fn math_equal_accepts_no_wrong_answer_and_refuses_few_right_ones() {
     );
     assert_eq!(wrong, 0);
     assert!(missed.len() * 100 <= 3 * 247, "more than 3 % missed");
+    assert!(missed.len() <= 1, "more missed than before: {missed:#?}");
 }
 
 /// Real gold answers as they are, in another spelling, or with a digit changed: their categories say what is right.

@@ -66,39 +66,33 @@ pub(super) fn same(gold: &Form, prediction: &Form) -> bool {
             same_chain_and(links, other, |answer| same(other, answer))
                 || calculated(links).is_some_and(|answer| same(other, answer))
         }
-        (
-            Form::Words { key: gold, prose },
-            Form::Words {
-                key: prediction, ..
-            },
-        ) => gold == prediction || *prose && gold.to_lowercase() == prediction.to_lowercase(),
+        (Form::Words { key: gold, prose }, Form::Words { key: other, .. }) => {
+            gold == other || *prose && gold.to_lowercase() == other.to_lowercase()
+        }
         (Form::Value(gold), Form::Value(prediction)) => same_values(gold, prediction),
         (Form::Ratio(gold), Form::Ratio(prediction)) => same_ratios(gold, prediction),
         (Form::Ratio(parts), Form::Value(value)) | (Form::Value(value), Form::Ratio(parts)) => {
             is_quotient(parts, value)
         }
         (
+            Form::Bracketed { open, close, items },
             Form::Bracketed {
-                open: open_a,
-                close: close_a,
-                items: a,
+                open: o,
+                close: c,
+                items: others,
             },
-            Form::Bracketed {
-                open: open_b,
-                close: close_b,
-                items: b,
-            },
-        ) => open_a == open_b && close_a == close_b && in_order(a, b),
+        ) => open == o && close == c && in_order(items, others),
         (
+            Form::Matrix { kind, rows },
             Form::Matrix {
-                kind: kind_a,
-                rows: a,
+                kind: other,
+                rows: others,
             },
-            Form::Matrix {
-                kind: kind_b,
-                rows: b,
-            },
-        ) => kind_a == kind_b && a.len() == b.len() && a.iter().zip(b).all(|(a, b)| in_order(a, b)),
+        ) => {
+            kind == other
+                && rows.len() == others.len()
+                && rows.iter().zip(others).all(|(a, b)| in_order(a, b))
+        }
         (Form::Reals, other) | (other, Form::Reals) => *other == Form::Reals || is_real_line(other),
         _ => same_collections(gold, prediction).unwrap_or_else(|| gold == prediction),
     }

@@ -229,8 +229,8 @@ impl Lexer {
     fn named<'a>(&mut self, name: &str, rest: &'a str, depth: usize) -> Option<&'a str> {
         match name {
             "left" | "right" => return Some(rest.trim_start().strip_prefix('.').unwrap_or(rest)),
-            "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "displaystyle" | "textstyle"
-            | "limits" | "rm" | "bf" | "it" => {}
+            "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "textdollar" | "pounds"
+            | "displaystyle" | "textstyle" | "limits" | "rm" | "bf" | "it" => {}
             "quad" | "qquad" | "enspace" | "thinspace" => self.spaced = true,
             "text" | "mbox" | "textrm" | "textnormal" | "hbox" | "textit" | "textbf" | "textsf" => {
                 return self.wrapper(rest, Style::Prose, depth);

@@ -10,6 +10,7 @@ use num_traits::ToPrimitive;
 
 use super::approx::Approx;
 use super::exact;
+use super::literal::Literal;
 use super::tree::{Function, Tree};
 
 const POINTS: u32 = 24;
@@ -159,16 +160,7 @@ impl Names {
 
 fn eval(tree: &Tree, values: &Values) -> Option<Approx> {
     match tree {
-        Tree::Number(literal) => {
-            let nearest = literal.value.to_f64()?;
-            let exact = literal.value.is_integer() && nearest.abs() < 9e15;
-            Some(if exact {
-                Approx::real(nearest)
-            } else {
-                Approx::rounded(nearest)
-            })
-            .filter(|_| nearest.is_finite())
-        }
+        Tree::Number(literal) => number(literal),
         Tree::Pi => Some(Approx::PI),
         Tree::Euler => Some(Approx::E),
         Tree::Variable(name) => values.get(name).copied(),
@@ -203,6 +195,20 @@ fn eval(tree: &Tree, values: &Values) -> Option<Approx> {
         },
         Tree::Unknown(name, inside) => unknown(name, eval(inside, values)?),
     }
+}
+
+/// The nearest f64, without an error if it is a whole number that f64 has exactly.
+fn number(literal: &Literal) -> Option<Approx> {
+    let nearest = literal
+        .value
+        .to_f64()
+        .filter(|nearest| nearest.is_finite())?;
+    let exact = literal.value.is_integer() && nearest.abs() < 9e15;
+    Some(if exact {
+        Approx::real(nearest)
+    } else {
+        Approx::rounded(nearest)
+    })
 }
 
 /// Whole exponents multiply and odd denominators have a real root; anything else is the principal power.

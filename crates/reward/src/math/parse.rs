@@ -14,11 +14,14 @@ pub(crate) fn expression(lexemes: &[Lexeme]) -> Option<Tree> {
 }
 
 impl Parser {
-    /// A sum, or `a \over b`.
+    /// A sum, `a \over b` or `a \choose b`.
     fn fraction_or_sum(&mut self) -> Option<Tree> {
         let over = self.sum()?;
         if self.take_command("over") {
             return Some(Tree::Product(vec![(false, over), (true, self.sum()?)]));
+        }
+        if self.take_command("choose") {
+            return Some(Tree::Binomial(Box::new(over), Box::new(self.sum()?)));
         }
         Some(over)
     }
@@ -182,7 +185,7 @@ impl Parser {
         }
     }
 
-    /// A sum in brackets; in braces also `a \over b`.
+    /// A sum in brackets; in braces also `a \over b` and `a \choose b`.
     pub(super) fn bracketed(&mut self, open: char, close: char) -> Option<Tree> {
         if !self.take(open) {
             return None;

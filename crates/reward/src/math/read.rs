@@ -71,6 +71,11 @@ impl Reader {
                 unordered: true,
             });
         }
+        self.coloned(lexemes, depth)
+    }
+
+    /// Without commas: unions, labels, ratios, membership, equations.
+    fn coloned(&self, lexemes: &[Lexeme], depth: usize) -> Option<Form> {
         let parts = split(lexemes, |lexeme| lexeme.is_command("cup"));
         if parts.len() > 1 {
             return self.forms(&parts, depth).map(Form::Union);

@@ -81,29 +81,7 @@ fn difference(links: &[Link]) -> Option<(Relation, Tree)> {
 
 /// The name and the interval of `x < 2`, `2 > x` or `1 ≤ x < 2`.
 fn interval(links: &[Link]) -> Option<(&str, Form)> {
-    // Turned round if need be, so that all of them rise.
-    let relation = |link: &Link| link.relation;
-    let rises = links
-        .iter()
-        .filter_map(relation)
-        .all(|found| matches!(found, Relation::Less | Relation::AtMost));
-    let falls = links
-        .iter()
-        .filter_map(relation)
-        .all(|found| matches!(found, Relation::Greater | Relation::AtLeast));
-    if !(rises || falls) {
-        return None;
-    }
-    let mut sides: Vec<&Link> = links.iter().collect();
-    let mut strict: Vec<bool> = links
-        .iter()
-        .filter_map(relation)
-        .map(|found| matches!(found, Relation::Less | Relation::Greater))
-        .collect();
-    if falls {
-        sides.reverse();
-        strict.reverse();
-    }
+    let (sides, strict) = rising(links)?;
     let (low, name, high) = match sides.as_slice() {
         [one, two] if one.name.is_some() => (None, one, Some(two)),
         [one, two] if two.name.is_some() => (Some(one), two, None),
@@ -113,7 +91,6 @@ fn interval(links: &[Link]) -> Option<(&str, Form)> {
     let end = |link: Option<&&Link>, negative| {
         link.map_or(Form::Infinity { negative }, |link| link.form.clone())
     };
-    let items = vec![end(low, true), end(high, false)];
     let open = if low.is_none() || strict.first() == Some(&true) {
         '('
     } else {
@@ -124,8 +101,31 @@ fn interval(links: &[Link]) -> Option<(&str, Form)> {
     } else {
         ']'
     };
+    let items = vec![end(low, true), end(high, false)];
     Some((
         name.name.as_deref()?,
         Form::Bracketed { open, close, items },
     ))
+}
+
+/// The sides from the lowest to the highest, and which of the relations between them exclude equality; nothing if they
+/// do not all go the same way.
+fn rising(links: &[Link]) -> Option<(Vec<&Link>, Vec<bool>)> {
+    let relations: Vec<Relation> = links.iter().filter_map(|link| link.relation).collect();
+    let rises = relations
+        .iter()
+        .all(|found| matches!(found, Relation::Less | Relation::AtMost));
+    let falls = relations
+        .iter()
+        .all(|found| matches!(found, Relation::Greater | Relation::AtLeast));
+    let mut sides: Vec<&Link> = links.iter().collect();
+    let mut strict: Vec<bool> = relations
+        .iter()
+        .map(|found| matches!(found, Relation::Less | Relation::Greater))
+        .collect();
+    if falls {
+        sides.reverse();
+        strict.reverse();
+    }
+    (rises || falls).then_some((sides, strict))
 }

@@ -19,49 +19,40 @@ pub(crate) struct Measured<'a> {
 ///
 /// With `letters` also a single letter such as m, if white space stands before it; otherwise that is a variable.
 pub(crate) fn measured(lexemes: &[Lexeme], letters: bool) -> Measured<'_> {
-    let none = Measured {
-        value: lexemes,
-        unit: None,
-        percent: false,
-        scale: None,
-    };
-    for start in 1..lexemes.len() {
-        let Some((value, unit)) = lexemes.split_at_checked(start) else {
-            continue;
-        };
-        let hanging = value.last().is_some_and(|last| {
-            matches!(
-                last.token,
-                Token::Symbol('+' | '-' | '*' | '/' | '^' | '_' | '=' | '<' | '>')
-            )
-        });
-        if hanging {
-            continue;
-        }
-        let scale = unit.first().and_then(scale);
-        let unit = if scale.is_some() {
-            unit.get(1..).unwrap_or_default()
-        } else {
-            unit
-        };
-        let unit = if scale.is_some() && unit.is_empty() {
-            Some(String::new())
-        } else {
-            spelled(unit, letters)
-        };
-        if let Some(unit) = unit {
+    (1..lexemes.len())
+        .filter_map(|start| lexemes.split_at_checked(start))
+        .filter(|(value, _)| !value.last().is_some_and(is_operator))
+        .find_map(|(value, after)| {
+            let scale = after.first().and_then(scale);
+            let unit = after.get(usize::from(scale.is_some())..)?;
+            let unit = if unit.is_empty() {
+                String::new()
+            } else {
+                Spelling::of(unit, letters)?
+            };
             let percent = unit == "%";
-            let unit =
-                Some(unit).filter(|unit| !percent && !matches!(unit.as_str(), "" | "unit" | "°"));
-            return Measured {
+            let counts = !percent && !matches!(unit.as_str(), "" | "unit" | "°");
+            Some(Measured {
                 value,
-                unit,
+                unit: counts.then_some(unit),
                 percent,
                 scale,
-            };
-        }
-    }
-    none
+            })
+        })
+        .unwrap_or(Measured {
+            value: lexemes,
+            unit: None,
+            percent: false,
+            scale: None,
+        })
+}
+
+/// Whether something has to follow.
+fn is_operator(lexeme: &Lexeme) -> bool {
+    matches!(
+        lexeme.token,
+        Token::Symbol('+' | '-' | '*' | '/' | '^' | '_' | '=' | '<' | '>')
+    )
 }
 
 fn scale(lexeme: &Lexeme) -> Option<&'static str> {
@@ -72,70 +63,96 @@ fn scale(lexeme: &Lexeme) -> Option<&'static str> {
     }
 }
 
-/// The usual spelling if all of the pieces are a unit.
-fn spelled(lexemes: &[Lexeme], letters: bool) -> Option<String> {
-    if lexemes
-        .iter()
-        .filter(|lexeme| matches!(lexeme.token, Token::Text(_)))
-        .count()
-        > MAX_WORDS
-    {
-        return None;
+/// The unit so far, and the pieces that are left.
+struct Spelling<'a> {
+    unit: String,
+    rest: &'a [Lexeme],
+    /// The power of the word that follows `square` or `cubic`.
+    power: &'static str,
+    letters: bool,
+}
+
+impl Spelling<'_> {
+    /// The usual spelling if all of the pieces are a unit.
+    fn of(lexemes: &[Lexeme], letters: bool) -> Option<String> {
+        let words = lexemes
+            .iter()
+            .filter(|lexeme| matches!(lexeme.token, Token::Text(_)))
+            .count();
+        if words > MAX_WORDS {
+            return None;
+        }
+        let mut spelling = Spelling {
+            unit: String::new(),
+            rest: lexemes,
+            power: "",
+            letters,
+        };
+        while let Some((first, rest)) = spelling.rest.split_first() {
+            spelling.rest = rest;
+            spelling.push(first)?;
+        }
+        (!spelling.unit.is_empty()).then_some(spelling.unit)
     }
-    let mut unit = String::new();
-    let mut rest = lexemes;
-    let mut powered = None;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match &first.token {
-            Token::Text(word) if words::is_no_unit(word) => return None,
-            Token::Text(word) => match words::unit(word).as_str() {
-                "square" => powered = Some("^2"),
-                "cubic" => powered = Some("^3"),
-                word => {
-                    unit.push_str(word);
-                    unit.push_str(powered.take().unwrap_or_default());
-                }
-            },
+
+    fn push(&mut self, lexeme: &Lexeme) -> Option<()> {
+        let begun = !self.unit.is_empty();
+        match &lexeme.token {
+            Token::Text(word) => self.word(word)?,
             Token::Symbol('°') => {
-                unit.push('°');
-                if let Some((Token::Letter(letter @ ('C' | 'F')), after)) =
-                    after.split_first().map(|(next, rest)| (&next.token, rest))
+                self.unit.push('°');
+                if let Some((
+                    Lexeme {
+                        token: Token::Letter(scale @ ('C' | 'F')),
+                        ..
+                    },
+                    rest,
+                )) = self.rest.split_first()
                 {
-                    unit.push(*letter);
-                    rest = after;
+                    self.unit.push(*scale);
+                    self.rest = rest;
                 }
             }
-            Token::Symbol('%') if unit.is_empty() && after.is_empty() => unit.push('%'),
+            Token::Symbol('%') if !begun && self.rest.is_empty() => self.unit.push('%'),
             Token::Letter(letter)
-                if words::is_unit_letter(*letter)
-                    && (letters && first.spaced || !unit.is_empty()) =>
+                if words::is_unit_letter(*letter) && (begun || self.letters && lexeme.spaced) =>
             {
-                unit.push(*letter);
+                self.unit.push(*letter);
             }
-            Token::Symbol('/' | '*') if !unit.is_empty() => unit.push('/'),
-            Token::Symbol('^') if !unit.is_empty() => {
-                let braced: Vec<&Lexeme> = after
-                    .iter()
-                    .take(3)
-                    .filter(|next| !next.is('{') && !next.is('}'))
-                    .collect();
-                let Token::Number(power) = &braced.first()?.token else {
-                    return None;
-                };
-                unit.push('^');
-                unit.push_str(&power.raw);
-                let taken = if after.first().is_some_and(|next| next.is('{')) {
-                    3
-                } else {
-                    1
-                };
-                rest = after.get(taken..)?;
-            }
+            Token::Symbol('/' | '*') if begun => self.unit.push('/'),
+            Token::Symbol('^') if begun => self.exponent()?,
             _ => return None,
         }
+        Some(())
     }
-    (!unit.is_empty()).then_some(unit)
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        let begun = !self.unit.is_empty();
+        match words::unit(word).as_str() {
+            "squared" if begun => self.unit.push_str("^2"),
+            "cubed" if begun => self.unit.push_str("^3"),
+            "square" => self.power = "^2",
+            "cubic" => self.power = "^3",
+            _ if words::is_no_unit(word) => return None,
+            unit => self.unit.extend([unit, std::mem::take(&mut self.power)]),
+        }
+        Some(())
+    }
+
+    /// `2` or `{2}`.
+    fn exponent(&mut self) -> Option<()> {
+        let (number, rest) = match self.rest {
+            [open, number, close, rest @ ..] if open.is('{') && close.is('}') => (number, rest),
+            [number, rest @ ..] => (number, rest),
+            [] => return None,
+        };
+        let Token::Number(power) = &number.token else {
+            return None;
+        };
+        self.unit.extend(["^", &power.raw]);
+        self.rest = rest;
+        Some(())
+    }
 }
 
 /// Whether the pieces are what stands before a colon and an answer: `Answer:`.

@@ -7,10 +7,10 @@ const FUNCTIONS: [&str; 21] = [
 ];
 
 /// Units that are written with few letters; longer words need no list, since variables do not have four letters.
-const SHORT_UNITS: [&str; 34] = [
+const SHORT_UNITS: [&str; 35] = [
     "cm", "mm", "km", "nm", "kg", "mg", "ml", "mL", "dm", "ft", "in", "yd", "mi", "oz", "lb",
-    "lbs", "hr", "hrs", "min", "sec", "mph", "kph", "sq", "deg", "rad", "day", "cup", "cat", "dog",
-    "car", "egg", "pen", "boy", "man",
+    "lbs", "hr", "hrs", "min", "sec", "mph", "kph", "sq", "USD", "deg", "rad", "day", "cup", "cat",
+    "dog", "car", "egg", "pen", "boy", "man",
 ];
 
 /// A constant that is spelled out.
@@ -55,33 +55,34 @@ pub(crate) fn is_unit_letter(letter: char) -> bool {
     matches!(letter, 'm' | 's' | 'g' | 'h' | 'L' | 'J' | 'N' | 'W')
 }
 
+const SMALL: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+const TENS: [&str; 8] = [
+    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+];
+
 /// A number that is spelled out, below one hundred.
 pub(crate) fn number(word: &str) -> Option<u32> {
-    const SMALL: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 8] = [
-        "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
-    ];
     let word = word.to_ascii_lowercase();
     let index = |list: &[&str], word: &str| {
         u32::try_from(list.iter().position(|entry| *entry == word)?).ok()
