@@ -5,21 +5,35 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+# Processors that other programs may keep busy
+CALM = 0.1
 
 
 def run(command: list, threads: int, **variables: str) -> dict:
-    """The JSON that a program prints last, with `peak_rss_kb`, in units of 1,024 bytes, as the kernel counted it."""
+    """The JSON that a program prints last, with `peak_rss_kb`, in units of 1,024 bytes, as the kernel counted it, and `others`."""
     count = str(threads)
     env = os.environ | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "RAYON_NUM_THREADS": count, "TOKENIZERS_PARALLELISM": "false"}
     env |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    start, busy = time.monotonic(), busy_seconds()
     process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, env=env | variables)
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"{command}: exit code {process.returncode}\n{text}")
-    return json.loads(text.strip().splitlines()[-1]) | {"peak_rss_kb": usage.ru_maxrss}
+    others = (busy_seconds() - busy - usage.ru_utime - usage.ru_stime) / (time.monotonic() - start)
+    return json.loads(text.strip().splitlines()[-1]) | {"peak_rss_kb": usage.ru_maxrss, "others": round(max(others, 0.0), 2)}
+
+
+def busy_seconds() -> float:
+    """Seconds that the processors have worked, all together; 0 where /proc does not say."""
+    if not Path("/proc/stat").exists():
+        return 0.0
+    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def alternate(rounds: int, **programs) -> dict[str, list[dict]]:
@@ -29,6 +43,9 @@ def alternate(rounds: int, **programs) -> dict[str, list[dict]]:
         for name in list(programs)[:: 1 if number % 2 == 0 else -1]:
             found[name].append(programs[name]())
             print(f"  {name}: {json.dumps(found[name][-1])}", flush=True)
+    most = max(run["others"] for runs in found.values() for run in runs)
+    if most > CALM:
+        print(f"  NOT CALM: other programs kept {most:.1f} processors busy. Torch's threads wait for each other, so these numbers say nothing.")
     return found
 
 
