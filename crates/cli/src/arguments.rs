@@ -3,6 +3,7 @@
 mod convert;
 mod export;
 mod signing;
+mod training;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ pub(crate) use export::{ExportFormat, ExportOptions};
 pub(crate) use signing::{
     AttestOptions, KeyTypeOption, KeygenOptions, PassphraseOption, SignOptions,
 };
+
+pub(crate) use training::{EvalOptions, SettingOptions, TrainOptions};
 
 /// TinyLoRA adapters: files of about a hundred bytes that steer a whole model.
 #[derive(Debug, Parser)]
@@ -42,6 +45,8 @@ pub(crate) enum Command {
     Inspect(InspectOptions),
     Convert(Box<ConvertOptions>),
     Export(Box<ExportOptions>),
+    Train(Box<TrainOptions>),
+    Eval(Box<EvalOptions>),
     Digest(DigestOptions),
     Verify(Box<VerifyOptions>),
     Sign(SignOptions),

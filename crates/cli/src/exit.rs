@@ -28,6 +28,12 @@ impl Exit {
     }
 }
 
+/// Ends the process as an interrupted one ends (128 + SIGINT).
+#[expect(clippy::exit, reason = "a second interruption wants no cleaning up")]
+pub(crate) fn interrupted() -> ! {
+    std::process::exit(130)
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {

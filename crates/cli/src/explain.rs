@@ -6,7 +6,9 @@ use tlora_basis::BasisError;
 use tlora_checkpoint::{BaseLocationError, CheckpointError, ModuleError, OutputError};
 use tlora_format::{BaseDigest, ParseError};
 use tlora_merge::MergeError;
+use tlora_model::ModelError;
 use tlora_rebuild::{Difference, RebuildError, TensorDifference};
+use tlora_train::TrainError;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -168,6 +170,32 @@ fn listed(mut failure: Failure, tensors: &[TensorDifference]) -> Failure {
     match tensors.len().saturating_sub(LISTED) {
         0 => failure,
         more => failure.fact("  and others", more),
+    }
+}
+
+/// Explains why a training or an evaluation did not come about.
+pub(crate) fn training(error: TrainError) -> Failure {
+    match error {
+        TrainError::Model(ModelError::Rebuild(error)) => Subject {
+            base: "the base model",
+            adapters: &[],
+        }
+        .rebuild(error),
+        TrainError::Model(ModelError::Checkpoint(error)) => Subject {
+            base: "the base model",
+            adapters: &[],
+        }
+        .checkpoint(error),
+        TrainError::Diverged { .. } | TrainError::Data { .. } | TrainError::Gold { .. } => {
+            Failure::no(&error).caused_by(error)
+        }
+        TrainError::Directory { ref reason, .. } if reason == "exists" => Failure::unknown(&error)
+            .caused_by(error)
+            .hint("choose another directory, or --resume to go on with the run in it"),
+        TrainError::Config(source) => Failure::unknown("the configuration is not valid")
+            .fact("reason", source.to_string().trim_end())
+            .hint("docs/train.md lists every key"),
+        other => Failure::unknown(&other).caused_by(other),
     }
 }
 

@@ -41,6 +41,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Inspect(options) => commands::inspect::run(&options),
         Command::Convert(options) => commands::convert::run(&options),
         Command::Export(options) => commands::export::run(&options),
+        Command::Train(options) => commands::train::run(&options),
+        Command::Eval(options) => commands::eval::run(&options),
         Command::Digest(options) => commands::digest::run(&options),
         Command::Verify(options) => commands::verify::run(&options),
         Command::Sign(options) => commands::sign::run(&options),

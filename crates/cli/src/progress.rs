@@ -63,6 +63,29 @@ impl Bar {
         self.draw(done);
     }
 
+    /// Starts a line that counts tokens.
+    pub(crate) fn activity(&self, label: &'static str, completions: usize) {
+        self.begin(label, completions as u64);
+    }
+
+    /// So many tokens are drawn of whatever [`Self::activity`] began.
+    pub(crate) fn tokens(&self, tokens: usize, elapsed: Duration) {
+        if !self.shown {
+            return;
+        }
+        let Ok(mut state) = self.state.try_lock() else {
+            return;
+        };
+        if state.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
+            state.drawn = Some(Instant::now());
+            let rate = tokens as u128 * 1000 / elapsed.as_millis().max(1);
+            write_stderr(&format!(
+                "\r{} {} completions, {tokens} tokens, {rate} tokens/s\x1b[K",
+                state.label, state.total
+            ));
+        }
+    }
+
     /// Writes a line above the bar.
     pub(crate) fn note(&self, line: std::fmt::Arguments<'_>) {
         self.clear();

@@ -3,7 +3,7 @@
 //! Keys stand in blocks of 16 rows with the rows innermost, so that 16 scores are one chain of vector operations; values
 //! stand row by row.
 
-use crate::simd::{Dispatch, Float, LANES};
+use crate::simd::{Float, LANES};
 
 /// Keys and values of tokens, by row. A sequence has a run of rows that begins at a multiple of 16.
 #[derive(Debug)]

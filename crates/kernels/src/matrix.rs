@@ -3,7 +3,7 @@
 //! bf16 weights stay bf16 in memory and are widened in the kernel, which is exact: half the memory, and half the time of a
 //! product of few rows, which only waits for weights.
 
-use crate::simd::{Dispatch, Float};
+use crate::simd::Float;
 
 /// Outputs of a panel.
 pub(crate) const PANEL: usize = 32;

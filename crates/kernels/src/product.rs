@@ -9,7 +9,7 @@
 
 use crate::matrix::{PANEL, PackedMatrix, Panel, PanelValues};
 use crate::parallel::{Shared, each};
-use crate::simd::{Dispatch, Float, Kernel, LANES, Simd, dispatch};
+use crate::simd::{Float, Kernel, LANES, Simd, dispatch};
 
 /// Inner indices that are done for all rows before the next ones, so that their weights stay in a near cache.
 const INNER: usize = 1024;

@@ -34,7 +34,9 @@ impl RGradient {
 }
 
 /// How v becomes the R of each module: the fixed projections, the scales and the groups.
-#[derive(Debug, Clone)]
+///
+/// The default is that of no adapter.
+#[derive(Debug, Clone, Default)]
 pub struct Projections {
     modules: Vec<ModuleProjections>,
     u: usize,

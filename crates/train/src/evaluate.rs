@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tlora_model::{Sample, Sampling};
-use tlora_reward::{Answer, Score, Verifier, VerifierPair};
+use tlora_reward::{Answer, Score, Verifier, VerifierSettings, build, build_pair};
 
 use crate::data::Problem;
 use crate::rollouts::{Prompt, Rollouts};
@@ -17,6 +17,38 @@ pub struct Task {
     pub prompt: Prompt,
 }
 
+/// Who judges completions.
+pub struct Verifiers {
+    /// What is trained with: the kind and mode of the settings.
+    pub reward: Box<dyn Verifier>,
+    /// The strict reading of that kind.
+    pub strict: Box<dyn Verifier>,
+    /// The lenient reading, if the kind has one.
+    pub lenient: Option<Box<dyn Verifier>>,
+}
+
+impl Verifiers {
+    /// The verifiers of a configuration.
+    ///
+    /// # Errors
+    /// Options that no verifier can be built from.
+    pub fn new(settings: &VerifierSettings) -> std::result::Result<Self, TrainError> {
+        let pair = build_pair(settings)?;
+        Ok(Self {
+            reward: build(settings)?,
+            strict: pair.strict,
+            lenient: pair.lenient,
+        })
+    }
+
+    /// All of them: gold answers have to be usable by each.
+    #[must_use]
+    pub fn all(&self) -> Vec<&dyn Verifier> {
+        let both = [self.reward.as_ref(), self.strict.as_ref()].into_iter();
+        both.chain(self.lenient.as_deref()).collect()
+    }
+}
+
 /// A completion with what the verifiers say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
@@ -26,6 +58,8 @@ pub struct Scored {
     pub tokens: usize,
     /// Whether it was cut off.
     pub truncated: bool,
+    /// What it is worth in training.
+    pub reward: Score,
     /// What the strict verifier says.
     pub strict: Score,
     /// What the lenient one says, if there is one.
@@ -100,7 +134,7 @@ pub struct Evaluation {
 /// A verifier failed.
 pub fn score(
     policy: &Policy,
-    verifiers: &VerifierPair,
+    verifiers: &Verifiers,
     tasks: &[&Task],
     samples: &[Vec<Sample>],
 ) -> std::result::Result<Vec<Vec<Scored>>, TrainError> {
@@ -121,22 +155,30 @@ pub fn score(
         })
         .collect();
     let strict = verifiers.strict.score(&answers)?;
+    let reward = if verifiers.reward.id() == verifiers.strict.id() {
+        strict.clone()
+    } else {
+        verifiers.reward.score(&answers)?
+    };
     let lenient = match &verifiers.lenient {
         Some(verifier) => verifier.score(&answers)?.into_iter().map(Some).collect(),
         None => vec![None; answers.len()],
     };
+    let judged = reward.into_iter().zip(strict).zip(lenient);
     let mut scored =
         texts
             .iter()
-            .zip(strict)
-            .zip(lenient)
-            .map(|(((_, _, text, sample), strict), lenient)| Scored {
-                text: text.clone(),
-                tokens: sample.tokens.len(),
-                truncated: sample.truncated,
-                strict,
-                lenient,
-            });
+            .zip(judged)
+            .map(
+                |((_, _, text, sample), ((reward, strict), lenient))| Scored {
+                    text: text.clone(),
+                    tokens: sample.tokens.len(),
+                    truncated: sample.truncated,
+                    reward,
+                    strict,
+                    lenient,
+                },
+            );
     let lists = samples.iter();
     Ok(lists
         .map(|samples| scored.by_ref().take(samples.len()).collect())
@@ -150,7 +192,7 @@ pub fn score(
 pub fn evaluate(
     policy: &Policy,
     rollouts: &mut dyn Rollouts,
-    verifiers: &VerifierPair,
+    verifiers: &Verifiers,
     tasks: &[Task],
     (samples, sampling): (usize, &Sampling),
     drawn: &mut dyn FnMut(usize),
@@ -210,13 +252,6 @@ impl Evaluation {
             })
             .collect()
     }
-}
-
-/// The gold answers that a run's verifiers have to be able to use.
-#[must_use]
-pub fn references(pair: &VerifierPair) -> Vec<&dyn Verifier> {
-    let strict = std::iter::once(pair.strict.as_ref());
-    strict.chain(pair.lenient.as_deref()).collect()
 }
 
 #[cfg(test)]

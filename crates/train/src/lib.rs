@@ -34,6 +34,12 @@ pub use trainer::{Ending, Finished, Observer, Phase, StepMetrics, Trainer};
 use config::PrecisionSetting;
 use tlora_format::Precision;
 
+/// BLAKE3 of bytes, as hexadecimal digits.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
 /// The precision of a file by its setting.
 #[must_use]
 pub const fn precision(setting: PrecisionSetting) -> Precision {

@@ -16,8 +16,8 @@ pub struct Policy {
     pub projections: Projections,
     /// Text to tokens.
     pub tokenizer: Tokenizer,
-    /// Everything of the adapter but v.
-    template: Adapter,
+    /// Everything of the adapter but v; none for a base alone.
+    template: Option<Adapter>,
 }
 
 impl Policy {
@@ -38,7 +38,20 @@ impl Policy {
             decoder,
             projections,
             tokenizer,
-            template: adapter,
+            template: Some(adapter),
+        })
+    }
+
+    /// Loads a base alone, to evaluate it.
+    ///
+    /// # Errors
+    /// The base cannot be run.
+    pub fn base(checkpoint: &Checkpoint, loaded: impl FnMut(usize)) -> Result<Self, TrainError> {
+        Ok(Self {
+            tokenizer: Tokenizer::read(checkpoint)?,
+            decoder: Decoder::load(checkpoint, Compute::F32, loaded)?,
+            projections: Projections::default(),
+            template: None,
         })
     }
 
@@ -52,8 +65,11 @@ impl Policy {
     /// The v of the adapter that the policy was loaded with.
     #[must_use]
     pub fn initial_v(&self) -> Vec<f32> {
-        let groups = 0..self.template.group_count;
-        let values = groups.filter_map(|group| self.template.v(group)).flatten();
+        let Some(template) = &self.template else {
+            return Vec::new();
+        };
+        let groups = 0..template.group_count;
+        let values = groups.filter_map(|group| template.v(group)).flatten();
         #[expect(
             clippy::cast_possible_truncation,
             reason = "the master copy of v is f32"
@@ -64,10 +80,15 @@ impl Policy {
     /// The adapter with this v, rounded to its precision.
     ///
     /// # Errors
-    /// A value is not finite at that precision.
+    /// A value is not finite at that precision, or the policy is a base alone.
     pub fn adapter(&self, v: &[f32], precision: Precision) -> Result<Adapter, TrainError> {
         let values: Vec<f64> = v.iter().copied().map(f64::from).collect();
-        let mut fields = self.template.clone().into_fields();
+        let template = self.template.clone().ok_or_else(|| TrainError::Setting {
+            key: "the adapter".to_owned(),
+            found: "none".to_owned(),
+            wanted: "a policy that was loaded with one".to_owned(),
+        })?;
+        let mut fields = template.into_fields();
         fields.precision = precision;
         fields.v = precision
             .pack(&values)

@@ -7,11 +7,10 @@ use serde::Serialize;
 use serde_json::json;
 use tlora_grpo::{AdamW, Advantages, Spread, advantages, clip, norm, overlong_penalty};
 use tlora_model::{Sample, Sampling};
-use tlora_reward::VerifierPair;
 
 use crate::config::{RunConfig, TruncatedSetting};
 use crate::data::{Cursor, Stream};
-use crate::evaluate::{Result as EvaluationResult, Scored, Task, evaluate, score};
+use crate::evaluate::{Result as EvaluationResult, Scored, Task, Verifiers, evaluate, score};
 use crate::prompts::Prompter;
 use crate::records::RunDirectory;
 use crate::rollouts::{Prompt, Rollouts};
@@ -125,8 +124,8 @@ pub struct Trainer<'a> {
     pub prompter: &'a Prompter<'a>,
     /// The engine.
     pub rollouts: &'a mut dyn Rollouts,
-    /// The verifier that is trained with.
-    pub verifier: &'a VerifierPair,
+    /// Who judges completions.
+    pub verifiers: &'a Verifiers,
     /// Problems to train on.
     pub train: &'a [Task],
     /// Problems to evaluate on.
@@ -369,7 +368,7 @@ impl Trainer<'_> {
             .rollouts
             .generate(&prompts, samples, sampling, &mut drawn)?;
         let of: Vec<&Task> = tasks.iter().map(|&task| &self.train[task]).collect();
-        let scored = score(self.policy, self.verifier, &of, &samples)?;
+        let scored = score(self.policy, self.verifiers, &of, &samples)?;
         let rewards = rewards(self.config, sampling.step, &scored);
         let advantages = advantages(
             &rewards,
@@ -431,7 +430,10 @@ impl Trainer<'_> {
                     found: size.to_string(),
                 });
             }
-            progress.adam.step(&mut progress.v, &updated.gradient, rate);
+            // Nothing was learned: v does not drift on the momentum of earlier steps, or to 0 by the decay.
+            if updated.computed > 0 {
+                progress.adam.step(&mut progress.v, &updated.gradient, rate);
+            }
             last = (updated, size);
         }
         Ok(last)
@@ -557,7 +559,7 @@ impl Trainer<'_> {
         let found = evaluate(
             self.policy,
             self.rollouts,
-            self.verifier,
+            self.verifiers,
             self.eval,
             (samples, sampling),
             &mut |tokens| observer.drawn(tokens),
@@ -626,7 +628,7 @@ fn rewards(config: &RunConfig, step: u64, scored: &[Vec<Scored>]) -> Vec<Vec<Opt
             TruncatedSetting::Penalty => overlong_penalty(scored.tokens, limit, buffer),
             TruncatedSetting::Keep | TruncatedSetting::Mask => 0.0,
         };
-        scored.strict.reward.map(|reward| reward + penalty)
+        scored.reward.reward.map(|reward| reward + penalty)
     };
     let mut rewards: Vec<Vec<Option<f64>>> = scored
         .iter()
@@ -665,10 +667,11 @@ fn sample_record(
         "id": task.problem.id,
         "question": task.problem.question,
         "completion": scored.text,
-        "extracted": scored.strict.extracted,
-        "mode": scored.strict.mode,
+        "extracted": scored.reward.extracted,
+        "mode": scored.reward.mode,
         "gold": task.problem.answer,
-        "reward": scored.strict.reward,
+        "reward": scored.reward.reward,
+        "strict": scored.strict.reward,
         "lenient": scored.lenient.as_ref().and_then(|score| score.reward),
         "advantage": advantage,
         "truncated": sample.truncated,
@@ -722,7 +725,7 @@ fn measured(
             .iter()
             .any(|s| s.lenient.is_some())
             .then(|| share(lenient.filter(|score| right(score.reward)).count())),
-        unscorable: all.iter().filter(|s| s.strict.reward.is_none()).count(),
+        unscorable: all.iter().filter(|s| s.reward.reward.is_none()).count(),
         length: share(lengths().sum()),
         length_min: lengths().min().unwrap_or(0),
         length_max: lengths().max().unwrap_or(0),

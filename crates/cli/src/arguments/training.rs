@@ -1,0 +1,107 @@
+//! `train` and `eval`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{BaseOption, CacheOptions, RunOptions};
+
+/// Train an adapter by reinforcement learning with a verifiable reward
+///
+/// Samples completions, scores them, and changes v so that better ones become likelier (GRPO). The model itself is frozen; v is
+/// all that is trained. DIR gets `adapter.tlora`, `config.toml` with every setting resolved, and the logs that
+/// docs/run-directory.md describes. A run that was interrupted goes on with --resume, and leaves the same bytes as one that was not.
+///
+/// Settings come from a preset, then from RUN.toml, then from the options; docs/train.md lists them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tlora train run.toml -o runs/first
+  tlora train --preset paper-gsm8k --base Qwen/Qwen2.5-7B-Instruct --train train.jsonl --eval test.jsonl -o runs/gsm8k
+  tlora train run.toml --set optimizer.lr=1e-3 --set seed=7 -o runs/second
+  tlora train run.toml -o runs/first --resume")]
+pub(crate) struct TrainOptions {
+    /// The configuration
+    #[arg(value_name = "RUN.toml")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingOptions,
+    /// The base model: a checkpoint directory or a hub id (sets model.base)
+    #[arg(long, value_name = "BASE")]
+    pub(crate) base: Option<String>,
+    /// Problems to train on, JSONL with question and answer (sets data.train)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) train: Option<PathBuf>,
+    /// Held-out problems to evaluate on (sets data.eval)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) eval: Option<PathBuf>,
+    /// The run directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Go on from the newest checkpoint of DIR
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Load everything, print the settings and the memory plan, and stop
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SettingOptions {
+    /// Begin with a preset: paper-gsm8k, paper-math, tiny
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// Set one key, such as optimizer.lr=1e-4; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+/// Score a base model, or a base model with an adapter, on problems
+///
+/// Answers every problem greedily, and with --samples several times more at a temperature. The strict and the lenient reading of the
+/// same answers stand side by side, each with a 95 % interval (Wilson). Prompt and verifier are those of RUN.toml, the preset or
+/// --set.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tlora eval ./Qwen2.5-7B-Instruct --data test.jsonl --preset paper-gsm8k
+  tlora eval ./Qwen2.5-7B-Instruct --adapter adapter.tlora --data test.jsonl --config runs/first/config.toml
+  tlora eval ./model --data test.jsonl --samples 8 --limit 200 --json")]
+pub(crate) struct EvalOptions {
+    #[command(flatten)]
+    pub(crate) base: BaseOption,
+    /// The problems, JSONL with question and answer
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// The adapter (default: the base model alone)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Prompt, verifier and lengths, as a training has them
+    #[arg(long, value_name = "RUN.toml")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingOptions,
+    /// Samples of each problem at the temperature, beside the greedy answer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) samples: usize,
+    /// Only so many problems
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) limit: usize,
+    /// Write every completion to this file, as JSONL
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+}

@@ -1,0 +1,46 @@
+//! Whether a run fits, before it begins.
+
+use tlora_model::{MemoryPlan, RunSizes};
+use tlora_train::evaluate::Task;
+use tlora_train::{Policy, RunConfig, TrainError};
+
+use crate::explain::training;
+use crate::failure::Failure;
+
+/// What the run will hold at once.
+pub(super) fn plan(config: &RunConfig, policy: &Policy, tasks: &[Task]) -> MemoryPlan {
+    let prompts = tasks.iter().map(|task| task.prompt.tokens.len());
+    policy.decoder.memory_plan(RunSizes {
+        slots: config.rollout.slots,
+        prompt: prompts.max().unwrap_or(1),
+        completion: config
+            .rollout
+            .max_new_tokens
+            .max(config.evaluation_tokens()),
+        samples: config.rollout.samples_per_prompt,
+        micro_batch: config.update.micro_batch_tokens,
+    })
+}
+
+/// The weights are loaded already; the rest has to be available.
+pub(super) fn ensure_fits(plan: &MemoryPlan) -> Result<(), Failure> {
+    let needed = plan.peak() - plan.weights;
+    match available() {
+        Some(available) if needed > available => Err(training(TrainError::Memory {
+            needed: needed / 1_000_000,
+            available: available / 1_000_000,
+        })
+        .hint("rollout.slots, rollout.max_new_tokens and update.micro_batch_tokens say how much it is")),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that the system can give, where it says so.
+fn available() -> Option<usize> {
+    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
+    let kilobytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
