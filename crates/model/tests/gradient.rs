@@ -2,11 +2,12 @@
 
 mod support;
 
-use tlora_format::SigmaSide;
+use serde::Deserialize;
+use tlora_format::{Adapter, SigmaSide};
 use tlora_merge::Groups;
 use tlora_model::{Compute, Learner, PromptGroup};
 
-use support::{adapted, adapter, cases, checkpoint, numbers};
+use support::{adapted, adapter, cases, checkpoint, golden, numbers};
 
 const TEMPERATURE: f64 = 0.7;
 
@@ -89,4 +90,77 @@ fn equals_central_differences_in_binary64_for_every_family_tying_and_sigma_side(
         }
     }
     assert!(checked >= 60, "{checked} slopes only");
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    tokens: Vec<u32>,
+    prompt_length: usize,
+    temperature: f64,
+    coefficients: Vec<f64>,
+    logp: Vec<f64>,
+    loss: f64,
+    grad_v: Vec<Vec<f64>>,
+}
+
+/// The adapter's v, group by group.
+fn v_of(adapter: &Adapter) -> Vec<f64> {
+    let groups = 0..adapter.group_count;
+    groups
+        .flat_map(|group| adapter.v(group).unwrap().collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn equals_torch_through_peft_and_by_hand_for_every_sigma_side_and_tying() {
+    let all = cases("gradient-");
+    assert!(all.len() >= 6, "{all:?}");
+    for case in all {
+        let read = |name: &str| fs_err::read(golden().join(&case).join(name)).unwrap();
+        let expected: Expected = serde_json::from_slice(&read("expected.json")).unwrap();
+        let adapter = Adapter::parse(&read("adapter.tlora")).unwrap();
+        let (prompt, completion) = expected.tokens.split_at(expected.prompt_length);
+        let groups = [PromptGroup {
+            prompt,
+            completions: vec![completion],
+        }];
+        // PEFT's factors in the signs case are those of LAPACK, rounded to f32, and ours are exact.
+        let limit = if case == "gradient-peft-signs" {
+            1e-4
+        } else {
+            1e-6
+        };
+        for (compute, tolerance) in [(Compute::F64, limit), (Compute::F32, 1e-4)] {
+            let (decoder, projections) = adapted(&checkpoint(&case), &adapter, compute);
+            let learner = Learner::new(&decoder, &projections);
+            let steering = projections.steering(&v_of(&adapter));
+            let (scores, gradient) = learner
+                .gradient(&groups, &steering, expected.temperature, |_| {
+                    vec![expected.coefficients.clone()]
+                })
+                .unwrap();
+            for (score, logp) in scores[0].iter().zip(&expected.logp) {
+                assert!((score.log_prob - logp).abs() < tolerance * 10.0, "{case}");
+            }
+            let loss: f64 = scores[0]
+                .iter()
+                .zip(&expected.coefficients)
+                .map(|(s, c)| c * s.log_prob)
+                .sum();
+            assert!(
+                (loss - expected.loss).abs() < tolerance * 50.0,
+                "{case}: {loss} and {}",
+                expected.loss
+            );
+            let wanted = expected.grad_v.concat();
+            let size = wanted.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+            for (found, wanted) in learner.v_gradient(&gradient).iter().zip(&wanted) {
+                let error = (found - wanted).abs() / size;
+                assert!(
+                    error < tolerance,
+                    "{case} {compute:?}: {found} and {wanted}"
+                );
+            }
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! Golden models, and adapters for them.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
