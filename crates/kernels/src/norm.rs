@@ -10,7 +10,7 @@ use crate::simd::{Dispatch, Float, Kernel, LANES, Simd, dispatch, sum};
 /// The sizes do not fit.
 pub fn rms_norm<T: Float>(x: &[T], weight: &[T], epsilon: T, y: &mut [T]) {
     let width = weight.len();
-    assert!(x.len() == y.len() && x.len() % width == 0);
+    assert!(x.len() == y.len() && x.len().is_multiple_of(width));
     rows(y, width, x.len() * 2, |first, y| {
         let x = &x[first * width..][..y.len()];
         dispatch(Forward {
@@ -94,7 +94,7 @@ pub fn rms_norm_backward<T: Float>(
     grad_x: &mut [T],
 ) {
     let width = weight.len();
-    assert!(x.len() == grad.len() && x.len() == grad_x.len() && x.len() % width == 0);
+    assert!(x.len() == grad.len() && x.len() == grad_x.len() && x.len().is_multiple_of(width));
     rows(grad_x, width, x.len() * 4, |first, grad_x| {
         let range = first * width..first * width + grad_x.len();
         dispatch(Backward {

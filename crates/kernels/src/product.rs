@@ -74,10 +74,10 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                     };
                     match &panel.values {
                         PanelValues::Bf16(v) => {
-                            tiles.run::<S, AsBf16>(v.as_ptr().add(from * PANEL))
+                            tiles.run::<S, AsBf16>(v.as_ptr().add(from * PANEL));
                         }
                         PanelValues::Full(v) => {
-                            tiles.run::<S, AsElements>(v.as_ptr().add(from * PANEL))
+                            tiles.run::<S, AsElements>(v.as_ptr().add(from * PANEL));
                         }
                     }
                 }
@@ -131,7 +131,8 @@ impl<T: Float> Kernel<T> for Backward<'_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<E = T>>(self) {
-        let mut turned = vec![T::ZERO; INNER * PANEL];
+        let mut turned = Vec::new();
+        turned.resize(INNER * PANEL, T::ZERO);
         for panels in self.matrix.panels().chunks(INNER / PANEL) {
             let from = panels[0].offset;
             let mut inner = 0;

@@ -1,4 +1,9 @@
 //! The same bits for every number of rows, of threads, and every instruction set; and the right values.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "numbers of tests are rounded on purpose, and what is missing fails the test"
+)]
 
 use tlora_kernels::*;
 
@@ -226,7 +231,7 @@ fn plainly(qkv: &[f32], rows: &[usize], query: &Query, token: usize) -> Vec<f64>
         let score = |key: usize| {
             let products =
                 (0..WIDTH).map(|d| at(token, head * WIDTH + d) * at(key, (HEADS + kv) * WIDTH + d));
-            (0.2_f32 as f64 * products.sum::<f64>()).exp()
+            (f64::from(0.2_f32) * products.sum::<f64>()).exp()
         };
         let scores: Vec<f64> = keys.iter().map(|&key| score(key)).collect();
         let total: f64 = scores.iter().sum();
@@ -300,7 +305,7 @@ fn rows_of_everything_else() {
     });
     let exact = row
         .iter()
-        .map(|&x| (0.7_f32 as f64 * f64::from(x)).exp())
+        .map(|&x| (f64::from(0.7_f32) * f64::from(x)).exp())
         .sum::<f64>()
         .ln();
     let found = f64::from(sums[5001]);

@@ -86,8 +86,9 @@ unsafe fn half(from: *const u16) -> __m256 {
 unsafe fn exp(v: __m256) -> __m256 {
     // SAFETY: the caller has the instruction set.
     unsafe {
-        let kept = _mm256_cmp_ps::<_CMP_GE_OQ>(v, _mm256_set1_ps(e::LEAST));
-        let x = _mm256_min_ps(v, _mm256_set1_ps(e::MOST));
+        let kept = _mm256_cmp_ps::<_CMP_NLT_UQ>(v, _mm256_set1_ps(e::LEAST));
+        // The second operand where one is NaN.
+        let x = _mm256_min_ps(_mm256_set1_ps(e::MOST), v);
         let magic = _mm256_set1_ps(e::MAGIC);
         let shifted = _mm256_fmadd_ps(x, _mm256_set1_ps(e::LOG2_E), magic);
         let n = _mm256_sub_ps(shifted, magic);

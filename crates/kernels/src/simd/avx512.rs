@@ -69,8 +69,9 @@ impl Simd for Avx512 {
     unsafe fn exp(v: Self::V) -> Self::V {
         // SAFETY: the caller has the instruction set.
         unsafe {
-            let kept = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(v, _mm512_set1_ps(e::LEAST));
-            let x = _mm512_min_ps(v, _mm512_set1_ps(e::MOST));
+            let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(v, _mm512_set1_ps(e::LEAST));
+            // The second operand where one is NaN.
+            let x = _mm512_min_ps(_mm512_set1_ps(e::MOST), v);
             let magic = _mm512_set1_ps(e::MAGIC);
             let shifted = _mm512_fmadd_ps(x, _mm512_set1_ps(e::LOG2_E), magic);
             let n = _mm512_sub_ps(shifted, magic);

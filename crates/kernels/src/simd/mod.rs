@@ -22,7 +22,7 @@ pub(crate) const LANES: usize = 16;
 /// # Safety
 /// Every method may only be called on a machine that has the implementing instruction set, inlined into a function that
 /// enables it. Pointers must be valid for 16 elements, which need no alignment.
-pub(crate) trait Simd: Copy {
+pub trait Simd: Copy {
     /// The element.
     type E: Float;
     /// Sixteen of them.
@@ -41,14 +41,14 @@ pub(crate) trait Simd: Copy {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// a·b + c, rounded once.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The larger of each pair; no NaN.
+    /// a where it is larger than b, else b.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The exponential; 0 from about −87.3 (f32) down. At most 2 units in the last place off.
+    /// The exponential; 0 from about −87.3 (f32) down, NaN of NaN. At most 2 units in the last place off.
     unsafe fn exp(v: Self::V) -> Self::V;
 }
 
 /// Something to compute that is compiled for each instruction set.
-pub(crate) trait Kernel<T> {
+pub trait Kernel<T> {
     /// What it gives.
     type Output;
     /// # Safety
@@ -67,7 +67,7 @@ pub trait Float:
     + std::ops::Sub<Output = Self>
     + std::ops::Mul<Output = Self>
     + std::ops::Div<Output = Self>
-    + sealed::Dispatch
+    + Dispatch
     + 'static
 {
 }
@@ -83,7 +83,6 @@ pub(crate) mod sealed {
         const ZERO: Self;
         const ONE: Self;
         const NEGATIVE_INFINITY: Self;
-        #[allow(private_bounds, private_interfaces, reason = "sealed")]
         fn dispatch_on<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output;
         fn square_root(self) -> Self;
         fn logarithm(self) -> Self;
@@ -142,30 +141,45 @@ pub(crate) fn dispatch<T: Float, K: Kernel<T>>(kernel: K) -> K::Output {
 }
 
 /// Tests compare instruction sets by choosing one for everything.
+#[doc(hidden)]
 pub mod forced {
     use super::Isa;
     use std::sync::atomic::{AtomicU8, Ordering};
 
-    static FORCED: AtomicU8 = AtomicU8::new(0);
+    /// The instruction set in use; 0 until the first kernel asks.
+    static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
     /// Uses this instruction set from now on, in all threads; none for the best.
-    #[doc(hidden)]
+    ///
+    /// # Panics
+    /// The machine does not have it.
     pub fn force(isa: Option<Isa>) {
-        let code = match isa {
-            None => 0,
-            Some(Isa::Portable) => 1,
-            Some(Isa::Avx2) => 2,
-            Some(Isa::Avx512) => 3,
-        };
-        FORCED.store(code, Ordering::SeqCst);
+        let isa = isa.unwrap_or_else(Isa::detect);
+        assert!(
+            Isa::all().contains(&isa),
+            "an instruction set of this machine"
+        );
+        CHOSEN.store(code(isa), Ordering::Relaxed);
+    }
+
+    const fn code(isa: Isa) -> u8 {
+        match isa {
+            Isa::Portable => 1,
+            Isa::Avx2 => 2,
+            Isa::Avx512 => 3,
+        }
     }
 
     pub(crate) fn isa() -> Isa {
-        match FORCED.load(Ordering::Relaxed) {
+        match CHOSEN.load(Ordering::Relaxed) {
             1 => Isa::Portable,
             2 => Isa::Avx2,
             3 => Isa::Avx512,
-            _ => Isa::detect(),
+            _ => {
+                let isa = Isa::detect();
+                CHOSEN.store(code(isa), Ordering::Relaxed);
+                isa
+            }
         }
     }
 }
@@ -196,7 +210,7 @@ compiled_for!(
 compiled_for!(f64_avx2, "avx2,fma", f64, Portable<f64>);
 
 macro_rules! element {
-    ($T:ty, $avx512:ident, $avx2:ident) => {
+    ($T:ty, $avx512:ident, $avx2:ident, $logarithm:expr) => {
         impl Dispatch for $T {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -226,14 +240,8 @@ macro_rules! element {
             fn from_count(count: usize) -> Self {
                 count as Self
             }
-            #[expect(clippy::cast_possible_truncation, reason = "the logarithm rounds once")]
-            #[allow(
-                clippy::cast_lossless,
-                trivial_numeric_casts,
-                reason = "one body for both types"
-            )]
             fn logarithm(self) -> Self {
-                (self as f64).ln() as Self
+                $logarithm(self)
             }
             #[inline]
             fn from_bf16(bits: u16) -> Self {
@@ -245,8 +253,17 @@ macro_rules! element {
         }
     };
 }
-element!(f32, f32_avx512, f32_avx2);
-element!(f64, f64_avx512, f64_avx2);
+element!(f32, f32_avx512, f32_avx2, logarithm);
+element!(f64, f64_avx512, f64_avx2, libm::log);
+
+/// In f64, and rounded once.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the rounding is what is wanted"
+)]
+fn logarithm(x: f32) -> f32 {
+    libm::log(f64::from(x)) as f32
+}
 
 /// The sum of 16 lanes, in the one order: halves, quarters, eighths, pairs.
 #[inline(always)]
@@ -279,8 +296,8 @@ pub(crate) unsafe fn largest<S: Simd>(v: S::V) -> S::E {
     largest
 }
 
-/// Constants of the exponential of f32: x = n·ln 2 + r with |r| ≤ ln 2 / 2, then a polynomial of r (minimax, degree 7 of Taylor's
-/// form, error below 1e-8 relative).
+/// Constants of the exponential of f32: x = n·ln 2 + r with |r| ≤ ln 2 / 2, then seven terms of Taylor's
+/// series (error below 1e-8 relative).
 pub(crate) mod exponential {
     pub(crate) const LOG2_E: f32 = std::f32::consts::LOG2_E;
     /// ln 2 in two parts, of which n times the first is exact.

@@ -79,10 +79,10 @@ macro_rules! portable {
             }
             #[inline(always)]
             unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
-                let mut v = a;
+                let mut v = b;
                 for i in 0..LANES {
-                    if b[i] > a[i] {
-                        v[i] = b[i];
+                    if a[i] > b[i] {
+                        v[i] = a[i];
                     }
                 }
                 v

@@ -1,6 +1,5 @@
 //! The same bits whatever else is in the batch, and on every instruction set and number of threads.
 
-
 use crate::support::{Case, Numbers};
 use tlora_kernels::*;
 

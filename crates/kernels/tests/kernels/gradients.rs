@@ -1,6 +1,5 @@
 //! Every gradient against differences in f64: central, with one step of Richardson, so that the error is of the fourth order.
 
-
 use crate::support::{Case, Numbers, off};
 use tlora_kernels::*;
 

@@ -1,6 +1,5 @@
 //! What the kernels compute, against plain loops in f64 or, where the order is the claim, against the same chain.
 
-
 use crate::support::{Case, Numbers, off, wide, widened};
 use tlora_kernels::*;
 
