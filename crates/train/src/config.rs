@@ -576,3 +576,69 @@ fn require(key: &str, found: impl ToString, holds: bool, wanted: &str) -> Result
         wanted: wanted.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resolved_copy_is_the_configuration_again() {
+        for (name, text) in PRESETS {
+            let config = layered(Some(text), None, &[]).unwrap();
+            let again: RunConfig = toml::from_str(&config.resolved().unwrap()).unwrap();
+            assert_eq!(again, config, "{name}");
+        }
+    }
+
+    #[test]
+    fn later_layers_win_and_verifiers_are_replaced_whole() {
+        let preset = "[optimizer]\nlr = 1.0\nclip = 2.0\n[reward.verifier]\nkind = \"gsm8k\"\nmode = \"hash\"";
+        let file = "[optimizer]\nlr = 3.0\n[reward]\nverifier = { kind = \"number\" }";
+        let set = [
+            "optimizer.clip=4".to_owned(),
+            "prompt.text=Q: {question}".to_owned(),
+        ];
+        let config = layered(Some(preset), Some(file), &set).unwrap();
+        assert_eq!((config.optimizer.lr, config.optimizer.clip), (3.0, 4.0));
+        assert_eq!(config.prompt.text, "Q: {question}");
+        assert!(matches!(
+            config.reward.verifier,
+            VerifierSettings::Number(_)
+        ));
+    }
+
+    #[test]
+    fn an_unknown_key_is_shown_with_its_line() {
+        let error = layered(None, Some("seed = 1\n[rollout]\ntemprature = 1"), &[]).unwrap_err();
+        let TrainError::Config(source) = error else {
+            panic!("{error}")
+        };
+        let text = source.to_string();
+        assert!(
+            text.contains("line 3") && text.contains("temprature"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_key_is_in_the_documentation() {
+        let page =
+            fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/train.md"))
+                .unwrap();
+        let mut config = RunConfig::default();
+        // Those that are absent by default.
+        config.prompt.system = Some(String::new());
+        (config.loss.delta, config.loss.dual_clip) = (Some(1.0), Some(1.0));
+        let table: Table = toml::from_str(&config.resolved().unwrap()).unwrap();
+        for (name, value) in &table {
+            let Some(section) = value.as_table() else {
+                assert!(page.contains(&format!("`{name}`")), "{name}");
+                continue;
+            };
+            for key in section.keys() {
+                let full = format!("`{name}.{key}`");
+                assert!(page.contains(&full), "{full} is not in docs/train.md");
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! `tlora train` as a command: the same bytes twice, the same bytes after being killed, and what it refuses.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny-base");
+
+/// A working directory with problems and a configuration. The reward hardly ever says anything of this model; the penalty of the
+/// distance to the base does, so that v moves in every step.
+fn workplace() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let problem = |i: usize| {
+        let (a, b) = (i % 7, i % 5);
+        format!(
+            "{{\"id\": \"p{i}\", \"question\": \"{a} + {b}?\", \"answer\": \"{}\"}}\n",
+            a + b
+        )
+    };
+    let lines = |range: std::ops::Range<usize>| range.map(problem).collect::<String>();
+    fs_err::write(directory.path().join("train.jsonl"), lines(0..23)).unwrap();
+    fs_err::write(directory.path().join("eval.jsonl"), lines(23..29)).unwrap();
+    let config = format!(
+        "steps = 10\nseed = 3\n[model]\nbase = {BASE:?}\n[adapter]\nu = 4\ngroups = 3\ninit = 0.2\n\
+         [data]\ntrain = \"train.jsonl\"\neval = \"eval.jsonl\"\n\
+         [rollout]\nprompts_per_step = 4\nsamples_per_prompt = 3\nmax_new_tokens = 9\nslots = 5\n\
+         [reward]\nverifier = {{ kind = \"number\", mode = \"lenient\" }}\n[loss]\nbeta = 0.1\n\
+         [optimizer]\nlr = 1e-2\n[update]\nmicro_batch_tokens = 64\nupdates_per_step = 2\n\
+         [evaluation]\nevery = 4\nsamples = 2\n[checkpoint]\nevery = 2\nkeep = 2\n"
+    );
+    fs_err::write(directory.path().join("run.toml"), config).unwrap();
+    directory
+}
+
+fn train(at: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tlora"));
+    command
+        .arg("train")
+        .args(arguments)
+        .args(["--cache-dir", "cache", "--quiet"])
+        .current_dir(at)
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(at: &Path, arguments: &[&str]) -> Output {
+    train(at, arguments).output().unwrap()
+}
+
+fn succeed(at: &Path, arguments: &[&str]) {
+    let output = run(at, arguments);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// All files but the times.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in fs_err::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.file_name().unwrap() != "timing.jsonl" {
+                let name = path.strip_prefix(directory).unwrap().to_owned();
+                found.insert(name, fs_err::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Without the lengths of timing.jsonl, which a state has too.
+fn comparable(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = files(directory);
+    files.retain(|name, _| !name.ends_with("state.json"));
+    files
+}
+
+fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (comparable(a), comparable(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in &a {
+        assert!(bytes == &b[name], "{} differs", name.display());
+    }
+}
+
+#[test]
+fn two_runs_leave_the_same_bytes_whatever_the_threads() {
+    let at = workplace();
+    succeed(at.path(), &["run.toml", "-o", "first", "--threads", "1"]);
+    succeed(at.path(), &["run.toml", "-o", "second", "--threads", "3"]);
+    assert_same(&at.path().join("first"), &at.path().join("second"));
+    let metrics = fs_err::read_to_string(at.path().join("first/metrics.jsonl")).unwrap();
+    let metrics: Vec<serde_json::Value> = metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(metrics.len(), 10);
+    for line in &metrics {
+        assert!(
+            line["v_change"].as_f64().unwrap() > 0.0,
+            "v did not move: {line}"
+        );
+        // The sampler and the learner are one model with one order of operations.
+        assert!(
+            line["ratio_min"].as_f64().unwrap() > 0.5 && line["kl"].as_f64().unwrap() > 0.0,
+            "{line}"
+        );
+    }
+    assert_eq!(metrics[0]["version"], 1);
+    let evaluations = fs_err::read_to_string(at.path().join("first/evaluations.jsonl")).unwrap();
+    // At steps 0, 4, 8 and 10, greedy and sampled, strict and lenient.
+    assert_eq!(evaluations.lines().count(), 16);
+}
+
+#[test]
+fn a_run_that_is_killed_and_resumed_leaves_the_bytes_of_one_that_was_not() {
+    let at = workplace();
+    let start = std::time::Instant::now();
+    succeed(at.path(), &["run.toml", "-o", "whole"]);
+    let whole = start.elapsed();
+    let mut kills = 0;
+    // Seeded points of the time that a whole run takes; most resumed runs are killed again.
+    let mut seed = 7_u64;
+    for round in 0..6 {
+        let name = format!("killed-{round}");
+        let killed = at.path().join(&name);
+        for attempt in 0..40 {
+            let resumable = killed.join("checkpoints").exists()
+                && fs_err::read_dir(killed.join("checkpoints"))
+                    .unwrap()
+                    .any(|entry| entry.unwrap().path().join("state.json").exists());
+            if killed.exists() && !resumable {
+                fs_err::remove_dir_all(&killed).unwrap();
+            }
+            let mut arguments = vec!["-o", &name];
+            arguments.push(if resumable { "--resume" } else { "run.toml" });
+            let mut child = train(at.path(), &arguments)
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let part = (seed >> 40) as f64 / (1_u64 << 24) as f64;
+            // The last attempts are left alone, so that every run ends.
+            if attempt < 4 {
+                std::thread::sleep(Duration::from_secs_f64(
+                    whole.as_secs_f64() * (0.1 + 0.9 * part),
+                ));
+                if child.try_wait().unwrap().is_none() {
+                    child.kill().unwrap();
+                    kills += 1;
+                }
+            }
+            let status = child.wait().unwrap();
+            if status.success() {
+                break;
+            }
+            assert!(attempt < 39 && status.code().is_none(), "{name}: {status}");
+        }
+        assert_same(&at.path().join("whole"), &killed);
+    }
+    assert!(kills >= 5, "{kills} kills only");
+}
+
+#[test]
+fn the_run_directory_can_be_attested() {
+    let at = workplace();
+    succeed(at.path(), &["run.toml", "-o", "run"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_tlora"))
+        .args(["attest", "run/adapter.tlora", "--run", "run"])
+        .current_dir(at.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    // A build outside of a repository knows no commit, and says so.
+    let unknown_commit = !at.path().join("run/provenance.json").exists();
+    assert!(unknown_commit || output.status.success(), "{text}");
+}
+
+#[test]
+fn what_cannot_be_right_is_refused_before_anything_is_written() {
+    let at = workplace();
+    for (arguments, wanted) in [
+        (vec!["run.toml", "--set", "optimizer.rl=1"], "rl"),
+        (
+            vec!["run.toml", "--set", "rollout.temperature=0"],
+            "rollout.temperature",
+        ),
+        (
+            vec!["run.toml", "--set", "prompt.text=hello"],
+            "prompt.text",
+        ),
+        (
+            vec!["run.toml", "--set", "reward.verifier={kind=\"oracle\"}"],
+            "oracle",
+        ),
+        (vec!["run.toml", "--preset", "none"], "paper-gsm8k"),
+        (
+            vec!["run.toml", "--train", "missing.jsonl"],
+            "missing.jsonl",
+        ),
+        (vec!["run.toml", "--resume"], "no checkpoint"),
+        (vec!["missing.toml"], "missing.toml"),
+    ] {
+        let output = run(at.path(), &[&arguments[..], &["-o", "out"]].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(wanted), "{arguments:?}: {text}");
+        assert!(!at.path().join("out").exists(), "{arguments:?}");
+    }
+    let bad = [
+        ("{\"question\": \"q\"}", "answer"),
+        ("{\"question\": \"q\", \"answer\": \"  \"}", "gold"),
+        (
+            "{\"id\": 1, \"question\": \"q\", \"answer\": \"2\"}\n{\"id\": 1, \"question\": \"r\", \"answer\": \"2\"}",
+            "twice",
+        ),
+        ("not json", "line 1"),
+        ("", "no problems"),
+    ];
+    for (lines, wanted) in bad {
+        fs_err::write(at.path().join("bad.jsonl"), lines).unwrap();
+        let output = run(
+            at.path(),
+            &["run.toml", "--train", "bad.jsonl", "-o", "out"],
+        );
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{lines}: {text}");
+        assert!(text.contains(wanted), "{lines}: {text}");
+        assert!(!at.path().join("out").exists(), "{lines}");
+    }
+}
+
+#[test]
+fn another_run_is_not_resumed_and_an_existing_one_not_replaced() {
+    let at = workplace();
+    succeed(at.path(), &["run.toml", "-o", "run", "--set", "steps=2"]);
+    let before = files(&at.path().join("run"));
+    let again = run(at.path(), &["run.toml", "-o", "run"]);
+    assert_eq!(again.status.code(), Some(2));
+    let other = run(
+        at.path(),
+        &["run.toml", "-o", "run", "--resume", "--set", "seed=4"],
+    );
+    assert_eq!(other.status.code(), Some(1));
+    assert!(
+        before == files(&at.path().join("run")),
+        "the run was changed"
+    );
+}
+
+#[test]
+fn an_evaluation_counts_strictly_and_leniently() {
+    let at = workplace();
+    let output = Command::new(env!("CARGO_BIN_EXE_tlora"))
+        .args([
+            "eval",
+            BASE,
+            "--data",
+            "eval.jsonl",
+            "--config",
+            "run.toml",
+            "--samples",
+            "3",
+            "--json",
+            "-o",
+            "items.jsonl",
+        ])
+        .current_dir(at.path())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["problems"], 6);
+    assert_eq!(found["results"][1]["samples"], 3);
+    let items = fs_err::read_to_string(at.path().join("items.jsonl")).unwrap();
+    // One greedy and three sampled completions of six problems.
+    assert_eq!(items.lines().count(), 24);
+    let right = items
+        .lines()
+        .filter(|line| line.contains("\"strict\":1.0") && line.contains("greedy"))
+        .count();
+    assert_eq!(
+        found["results"][0]["result"]["strict"]["right"],
+        right as f64
+    );
+}
