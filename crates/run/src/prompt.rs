@@ -15,6 +15,10 @@ pub const QWEN_BOXED: &str = "<|im_start|>system\nYou are a helpful assistant.<|
 pub const GSM8K_HASH: &str =
     "{question} Let's think step by step and output the final answer after \"####\".";
 
+/// What `prompt.template` may be.
+pub(crate) const WANTED: &str =
+    "\"chat\", \"plain\", \"qwen-boxed\", \"gsm8k-hash\" or a text with {question} once";
+
 /// How questions become prompts, resolved and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptTemplate {
@@ -62,8 +66,7 @@ impl PromptTemplate {
             wanted: wanted.to_owned(),
         };
         if text.matches(QUESTION).count() != 1 {
-            let wanted = "\"chat\", \"plain\", \"qwen-boxed\", \"gsm8k-hash\" or a text with {question} once";
-            return Err(value("prompt.template", &settings.template, wanted));
+            return Err(value("prompt.template", &settings.template, WANTED));
         }
         let whole = !matches!(settings.template.as_str(), "chat" | "plain");
         for (key, text, none) in [

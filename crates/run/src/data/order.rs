@@ -151,8 +151,8 @@ mod tests {
         assert_eq!(permutation(42, 1, 10), ORDER_42_1);
     }
 
-    const ORDER_42_0: [usize; 10] = [0; 10];
-    const ORDER_42_1: [usize; 10] = [0; 10];
+    const ORDER_42_0: [usize; 10] = [0, 8, 3, 9, 5, 6, 4, 7, 2, 1];
+    const ORDER_42_1: [usize; 10] = [8, 4, 9, 7, 2, 3, 6, 0, 5, 1];
 
     #[test]
     fn orders_are_equally_likely() {
