@@ -23,6 +23,7 @@ mod product;
 )]
 mod simd;
 mod softmax;
+mod tile;
 
 pub use attention::{attention, attention_backward};
 pub use cache::{KvCache, Query};

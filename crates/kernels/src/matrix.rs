@@ -1,7 +1,7 @@
 //! Frozen weights, packed once for the product kernels: panels of 32 outputs, each `columns` × 32.
 //!
 //! bf16 weights stay bf16 in memory and are widened in the kernel, which is exact: half the memory, and half the time of a
-//! product of few rows, which only waits for weights.
+//! product of few rows, which only waits for weights. Two columns stand side by side, so that a shift and a mask widen them.
 
 use crate::simd::Float;
 
@@ -28,7 +28,7 @@ pub enum RowData<'a, T> {
     Full(&'a [T]),
 }
 
-/// 32 outputs: `columns` × 32 values.
+/// 32 outputs.
 #[derive(Debug)]
 pub(crate) struct Panel<T> {
     pub(crate) values: PanelValues<T>,
@@ -40,8 +40,22 @@ pub(crate) struct Panel<T> {
 
 #[derive(Debug)]
 pub(crate) enum PanelValues<T> {
+    /// Pairs of columns × 32 × 2; an odd last column stands beside zeros.
     Bf16(Box<[u16]>),
+    /// Columns × 32.
     Full(Box<[T]>),
+}
+
+impl<T: Float> Panel<T> {
+    /// One weight.
+    pub(crate) fn value(&self, lane: usize, column: usize) -> T {
+        match &self.values {
+            PanelValues::Bf16(values) => {
+                T::from_bf16(values[(column / 2 * PANEL + lane) * 2 + column % 2])
+            }
+            PanelValues::Full(values) => values[column * PANEL + lane],
+        }
+    }
 }
 
 /// A matrix of weights, out × in, in panels.
@@ -110,17 +124,8 @@ impl<T: Float> PackedMatrix<T> {
         let panel = &self.panels[at];
         let lane = number - panel.offset;
         assert!(lane < panel.width, "a row of the matrix");
-        match &panel.values {
-            PanelValues::Bf16(values) => {
-                let lanes = values.iter().skip(lane).step_by(PANEL);
-                row.iter_mut()
-                    .zip(lanes)
-                    .for_each(|(x, &bits)| *x = T::from_bf16(bits));
-            }
-            PanelValues::Full(values) => {
-                let lanes = values.iter().skip(lane).step_by(PANEL);
-                row.iter_mut().zip(lanes).for_each(|(x, &value)| *x = value);
-            }
+        for (column, x) in row.iter_mut().enumerate() {
+            *x = panel.value(lane, column);
         }
     }
 
@@ -136,33 +141,42 @@ fn pack_panel<T: Float>(
     columns: usize,
 ) -> PanelValues<T> {
     match data {
-        RowData::Bf16(bits) => {
-            PanelValues::Bf16(interleave(&bits[start..], 0, width, columns, |x| x))
-        }
-        RowData::F16(bits) => PanelValues::Full(interleave(
-            &bits[start..],
+        RowData::Bf16(bits) => PanelValues::Bf16(interleave::<2, _, _>(
+            &bits[start..start + width * columns],
+            0,
+            columns,
+            |x| x,
+        )),
+        RowData::F16(bits) => PanelValues::Full(interleave::<1, _, _>(
+            &bits[start..start + width * columns],
             T::ZERO,
-            width,
             columns,
             T::from_f16,
         )),
-        RowData::Full(values) => {
-            PanelValues::Full(interleave(&values[start..], T::ZERO, width, columns, |x| x))
-        }
+        RowData::Full(values) => PanelValues::Full(interleave::<1, _, _>(
+            &values[start..start + width * columns],
+            T::ZERO,
+            columns,
+            |x| x,
+        )),
     }
 }
 
-fn interleave<A: Copy, B: Copy>(
+/// Groups of so many columns × 32 rows.
+fn interleave<const GROUP: usize, A: Copy, B: Copy>(
     rows: &[A],
     zero: B,
-    width: usize,
     columns: usize,
     convert: impl Fn(A) -> B,
 ) -> Box<[B]> {
-    let mut panel = vec![zero; columns * PANEL].into_boxed_slice();
-    for (lane, row) in rows.chunks_exact(columns.max(1)).take(width).enumerate() {
-        for (cell, &x) in panel.iter_mut().skip(lane).step_by(PANEL).zip(row) {
-            *cell = convert(x);
+    let groups = columns.div_ceil(GROUP);
+    let mut panel = vec![zero; groups * PANEL * GROUP].into_boxed_slice();
+    for (lane, row) in rows.chunks_exact(columns.max(1)).enumerate() {
+        let cells = panel.chunks_exact_mut(GROUP).skip(lane).step_by(PANEL);
+        for (cells, values) in cells.zip(row.chunks(GROUP)) {
+            for (cell, &x) in cells.iter_mut().zip(values) {
+                *cell = convert(x);
+            }
         }
     }
     panel

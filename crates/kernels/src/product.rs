@@ -2,17 +2,23 @@
 //!
 //! Every output is one chain of fused multiply-adds over the inner index, from 0 up. So it does not depend on how many rows
 //! there are, how they are tiled, or who computes them.
-#![expect(
-    unsafe_code,
-    reason = "tiles of registers read and write through pointers"
-)]
+#![expect(unsafe_code, reason = "tiles read and write through pointers")]
+
+use std::ops::Range;
 
 use crate::matrix::{PANEL, PackedMatrix, Panel, PanelValues};
 use crate::parallel::{Shared, each};
-use crate::simd::{Float, Kernel, LANES, Simd, dispatch};
+use crate::simd::{Dispatch, Float, Kernel, LANES, Simd, dispatch};
+use crate::tile::{AsBf16, AsElements, Source, Tiles};
 
-/// Inner indices that are done for all rows before the next ones, so that their weights stay in a near cache.
-const INNER: usize = 1024;
+/// Inner indices that are done for a lot of rows before the next ones, so that their weights stay in the nearest cache.
+const INNER: usize = 512;
+
+/// The same for the transpose, whose weights are elements.
+const INNER_BACK: usize = 256;
+
+/// Bytes of rows that stay in the second cache while the weights pass by.
+const ROWS_BYTES: usize = 768 << 10;
 
 /// y = x·Wᵀ: x is rows × columns, y rows × outputs.
 ///
@@ -23,23 +29,30 @@ pub fn linear<T: Float>(x: &[T], w: &PackedMatrix<T>, y: &mut [T]) {
     let rows = x.len() / columns;
     assert_eq!((x.len(), y.len()), (rows * columns, rows * outputs));
     let to = Shared(y.as_mut_ptr());
-    let lot = lot(w.panels().len());
-    let lots: Vec<&[Panel<T>]> = w.panels().chunks(lot).collect();
+    let lots = lots(w.panels().len(), 4);
     each(lots.len(), rows * columns * outputs / 8, |number| {
         dispatch(Forward {
             x,
             rows,
             columns,
-            panels: lots[number],
+            panels: &w.panels()[lots[number].clone()],
             y: to.get(),
             stride: outputs,
         });
     });
 }
 
-/// Panels of a task.
-fn lot(panels: usize) -> usize {
-    panels.div_ceil(4 * rayon::current_num_threads()).max(1)
+/// Panels of each task: nearly as many for all, and a number of tasks for each thread.
+fn lots(panels: usize, per_thread: usize) -> Vec<Range<usize>> {
+    let tasks = panels.min(per_thread * rayon::current_num_threads());
+    (0..tasks)
+        .map(|task| task * panels / tasks..(task + 1) * panels / tasks)
+        .collect()
+}
+
+/// Rows that are done together: as many as the cache holds of so long ones.
+fn rows_together<T>(length: usize) -> usize {
+    (ROWS_BYTES / (length * size_of::<T>())).max(24)
 }
 
 struct Forward<'a, T> {
@@ -56,33 +69,64 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<E = T>>(self) {
-        for panel in self.panels {
-            let mut from = 0;
-            while from < self.columns {
-                let inner = INNER.min(self.columns - from);
+        let together = rows_together::<T>(self.columns);
+        let mut row = 0;
+        while row < self.rows {
+            let rows = together.min(self.rows - row);
+            for (number, panel) in self.panels.iter().enumerate() {
+                let next = self.panels.get(number + 1).unwrap_or(panel);
                 // SAFETY: the sizes were compared in `linear`, and the columns of these panels belong to this task.
-                unsafe {
-                    let tiles = Tiles {
-                        a: self.x.as_ptr().add(from),
-                        a_stride: self.columns,
-                        rows: self.rows,
-                        inner,
-                        c: self.y.add(panel.offset),
-                        c_stride: self.stride,
-                        width: panel.width,
-                        fresh: from == 0,
-                    };
-                    match &panel.values {
-                        PanelValues::Bf16(v) => {
-                            tiles.run::<S, AsBf16>(v.as_ptr().add(from * PANEL));
-                        }
-                        PanelValues::Full(v) => {
-                            tiles.run::<S, AsElements>(v.as_ptr().add(from * PANEL));
-                        }
+                unsafe { self.panel::<S>(row, rows, panel, next) };
+            }
+            row += rows;
+        }
+    }
+}
+
+impl<T: Float> Forward<'_, T> {
+    /// Some rows times one panel, while the next one is brought near.
+    #[inline(always)]
+    unsafe fn panel<S: Simd<E = T>>(
+        &self,
+        row: usize,
+        rows: usize,
+        panel: &Panel<T>,
+        next: &Panel<T>,
+    ) {
+        let mut from = 0;
+        while from < self.columns {
+            let inner = INNER.min(self.columns - from);
+            let last = from + inner == self.columns;
+            // SAFETY: the caller vouches for the sizes.
+            unsafe {
+                let tiles = Tiles {
+                    a: self.x.as_ptr().add(row * self.columns + from),
+                    a_stride: self.columns,
+                    rows,
+                    inner,
+                    c: self.y.add(row * self.stride + panel.offset),
+                    c_stride: self.stride,
+                    width: panel.width,
+                    fresh: from == 0,
+                };
+                let skipped = from * PANEL;
+                let (ahead, skip) = if last {
+                    (next, 0)
+                } else {
+                    (panel, skipped + inner * PANEL)
+                };
+                let ahead = match &ahead.values {
+                    PanelValues::Bf16(v) => v.as_ptr().add(skip).cast(),
+                    PanelValues::Full(v) => v.as_ptr().add(skip).cast(),
+                };
+                match &panel.values {
+                    PanelValues::Bf16(v) => tiles.run::<S, AsBf16>(v.as_ptr().add(skipped), ahead),
+                    PanelValues::Full(v) => {
+                        tiles.run::<S, AsElements>(v.as_ptr().add(skipped), ahead);
                     }
                 }
-                from += inner;
             }
+            from += inner;
         }
     }
 }
@@ -96,23 +140,19 @@ pub fn linear_backward<T: Float>(grad: &[T], w: &PackedMatrix<T>, grad_x: &mut [
     let rows = grad.len() / outputs;
     assert_eq!((grad.len(), grad_x.len()), (rows * outputs, rows * columns));
     let to = Shared(grad_x.as_mut_ptr());
-    each(
-        columns.div_ceil(PANEL),
-        rows * columns * outputs / 8,
-        |number| {
-            let first = number * PANEL;
-            dispatch(Backward {
-                grad,
-                rows,
-                outputs,
-                matrix: w,
-                first,
-                width: PANEL.min(columns - first),
-                x: to.get(),
-                stride: columns,
-            });
-        },
-    );
+    let lots = lots(columns.div_ceil(PANEL), 2);
+    each(lots.len(), rows * columns * outputs / 8, |number| {
+        let Range { start, end } = lots[number];
+        dispatch(Backward {
+            grad,
+            rows,
+            outputs,
+            matrix: w,
+            columns: start * PANEL..columns.min(end * PANEL),
+            x: to.get(),
+            stride: columns,
+        });
+    });
 }
 
 struct Backward<'a, T> {
@@ -120,8 +160,7 @@ struct Backward<'a, T> {
     rows: usize,
     outputs: usize,
     matrix: &'a PackedMatrix<T>,
-    first: usize,
-    width: usize,
+    columns: Range<usize>,
     x: *mut T,
     stride: usize,
 }
@@ -132,172 +171,113 @@ impl<T: Float> Kernel<T> for Backward<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<E = T>>(self) {
         let mut turned = Vec::new();
-        turned.resize(INNER * PANEL, T::ZERO);
-        for panels in self.matrix.panels().chunks(INNER / PANEL) {
-            let from = panels[0].offset;
-            let mut inner = 0;
-            for panel in panels {
-                turn(panel, self.first, self.width, &mut turned[inner * PANEL..]);
-                inner += panel.width;
+        turned.resize(
+            INNER_BACK * self.columns.len().next_multiple_of(PANEL),
+            T::ZERO,
+        );
+        let together = rows_together::<T>(INNER_BACK);
+        for panels in self.matrix.panels().chunks(INNER_BACK / PANEL) {
+            let inner = panels.iter().map(|panel| panel.width).sum();
+            for (lot, first) in self.columns.clone().step_by(PANEL).enumerate() {
+                let mut to = lot * INNER_BACK * PANEL;
+                for panel in panels {
+                    let width = PANEL.min(self.columns.end - first);
+                    // SAFETY: the caller has the instruction set.
+                    unsafe { turn::<S>(panel, first, width, &mut turned[to..]) };
+                    to += panel.width * PANEL;
+                }
             }
-            // SAFETY: the sizes were compared in `linear_backward`, and these columns of x belong to this task.
+            let mut row = 0;
+            while row < self.rows {
+                let rows = together.min(self.rows - row);
+                // SAFETY: the sizes were compared in `linear_backward`, and these columns of x belong to this task.
+                unsafe {
+                    self.turned_panels::<S>(row..row + rows, panels[0].offset, inner, &turned);
+                };
+                row += rows;
+            }
+        }
+    }
+}
+
+impl<T: Float> Backward<'_, T> {
+    /// Adds some rows of the gradient, from one output on, times these panels of the transpose.
+    #[inline(always)]
+    unsafe fn turned_panels<S: Simd<E = T>>(
+        &self,
+        rows: Range<usize>,
+        from: usize,
+        inner: usize,
+        turned: &[T],
+    ) {
+        let mut first = self.columns.start;
+        for panel in turned.chunks_exact(INNER_BACK * PANEL) {
+            // SAFETY: the caller vouches for the sizes.
             unsafe {
                 Tiles {
-                    a: self.grad.as_ptr().add(from),
+                    a: self.grad.as_ptr().add(rows.start * self.outputs + from),
                     a_stride: self.outputs,
-                    rows: self.rows,
+                    rows: rows.len(),
                     inner,
-                    c: self.x.add(self.first),
+                    c: self.x.add(rows.start * self.stride + first),
                     c_stride: self.stride,
-                    width: self.width,
+                    width: PANEL.min(self.columns.end - first),
                     fresh: from == 0,
                 }
-                .run::<S, AsElements>(turned.as_ptr());
+                .run::<S, AsElements>(panel.as_ptr(), panel.as_ptr().cast());
             }
+            first += PANEL;
         }
     }
 }
 
 /// Some columns of a panel as the panel of the transpose: `panel.width` × 32.
 #[inline(always)]
-fn turn<T: Float>(panel: &Panel<T>, first: usize, width: usize, to: &mut [T]) {
-    for column in 0..width {
-        let start = (first + column) * PANEL;
-        let cells = to[column..].iter_mut().step_by(PANEL);
+unsafe fn turn<S: Simd>(panel: &Panel<S::E>, first: usize, width: usize, to: &mut [S::E]) {
+    let whole = panel.width == PANEL && width == PANEL;
+    // SAFETY: a whole panel has 32 columns from `first` on, of 32 outputs each; the caller has the instruction set.
+    unsafe {
         match &panel.values {
-            PanelValues::Bf16(values) => {
-                let values = &values[start..start + panel.width];
-                cells
-                    .zip(values)
-                    .for_each(|(cell, &bits)| *cell = T::from_bf16(bits));
+            PanelValues::Bf16(values) if whole => {
+                turn_whole::<S, AsBf16>(values[first * PANEL..].as_ptr(), to);
             }
-            PanelValues::Full(values) => {
-                let values = &values[start..start + panel.width];
-                cells.zip(values).for_each(|(cell, &value)| *cell = value);
+            PanelValues::Full(values) if whole => {
+                turn_whole::<S, AsElements>(values[first * PANEL..].as_ptr(), to);
             }
-        }
-    }
-}
-
-/// How stored weights are loaded as elements.
-trait Source<S: Simd> {
-    type Item: Copy;
-    /// # Safety
-    /// As [`Simd::load`].
-    unsafe fn load(from: *const Self::Item) -> S::V;
-}
-
-struct AsBf16;
-struct AsElements;
-
-impl<S: Simd> Source<S> for AsBf16 {
-    type Item = u16;
-    #[inline(always)]
-    unsafe fn load(from: *const u16) -> S::V {
-        // SAFETY: the caller vouches for it.
-        unsafe { S::load_bf16(from) }
-    }
-}
-
-impl<S: Simd> Source<S> for AsElements {
-    type Item = S::E;
-    #[inline(always)]
-    unsafe fn load(from: *const S::E) -> S::V {
-        // SAFETY: the caller vouches for it.
-        unsafe { S::load(from) }
-    }
-}
-
-/// c (rows × width) = or += a (rows × inner) · b (inner × 32).
-struct Tiles<T> {
-    a: *const T,
-    a_stride: usize,
-    rows: usize,
-    inner: usize,
-    c: *mut T,
-    c_stride: usize,
-    width: usize,
-    /// Whether c begins at 0.
-    fresh: bool,
-}
-
-impl<T: Float> Tiles<T> {
-    /// Rows in tiles of nearly equal height.
-    #[inline(always)]
-    unsafe fn run<S: Simd<E = T>, B: Source<S>>(&self, b: *const B::Item) {
-        let tiles = self.rows.div_ceil(S::TILE_ROWS).max(1);
-        let mut row = 0;
-        for tile in 0..tiles {
-            let height = (self.rows - row).div_ceil(tiles - tile);
-            // SAFETY: the caller vouches for the pointers.
-            unsafe {
-                match height {
-                    1 => self.tile::<S, B, 1>(row, b),
-                    2 => self.tile::<S, B, 2>(row, b),
-                    3 => self.tile::<S, B, 3>(row, b),
-                    4 => self.tile::<S, B, 4>(row, b),
-                    5 => self.tile::<S, B, 5>(row, b),
-                    6 => self.tile::<S, B, 6>(row, b),
-                    7 => self.tile::<S, B, 7>(row, b),
-                    8 => self.tile::<S, B, 8>(row, b),
-                    9 => self.tile::<S, B, 9>(row, b),
-                    10 => self.tile::<S, B, 10>(row, b),
-                    11 => self.tile::<S, B, 11>(row, b),
-                    12 => self.tile::<S, B, 12>(row, b),
-                    _ => {}
-                }
-            }
-            row += height;
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn tile<S: Simd<E = T>, B: Source<S>, const ROWS: usize>(
-        &self,
-        row: usize,
-        b: *const B::Item,
-    ) {
-        // SAFETY: the caller vouches for the pointers; a tile that is not 32 wide goes through a buffer.
-        unsafe {
-            let mut buffer = [[T::ZERO; PANEL]; ROWS];
-            let c = self.c.add(row * self.c_stride);
-            let whole = self.width == PANEL;
-            let mut sums = [[S::splat(T::ZERO); 2]; ROWS];
-            if !self.fresh {
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let from = c.add(i * self.c_stride);
-                    if whole {
-                        *sums = [S::load(from), S::load(from.add(LANES))];
-                    } else {
-                        from.copy_to_nonoverlapping(buffer[i].as_mut_ptr(), self.width);
-                        let from = buffer[i].as_ptr();
-                        *sums = [S::load(from), S::load(from.add(LANES))];
+            _ => {
+                for column in 0..width {
+                    for (lane, cells) in to.chunks_exact_mut(PANEL).take(panel.width).enumerate() {
+                        cells[column] = panel.value(lane, first + column);
                     }
                 }
             }
-            let a = self.a.add(row * self.a_stride);
-            for k in 0..self.inner {
-                let b = b.add(k * PANEL);
-                let (b0, b1) = (B::load(b), B::load(b.add(LANES)));
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let a = S::splat(*a.add(i * self.a_stride + k));
-                    sums[0] = S::fma(a, b0, sums[0]);
-                    sums[1] = S::fma(a, b1, sums[1]);
-                }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn turn_whole<S: Simd, B: Source<S::E>>(from: *const B::Item, to: &mut [S::E]) {
+    let to = to[..PANEL * PANEL].as_mut_ptr();
+    let mut columns = 0;
+    while columns < PANEL {
+        // SAFETY: the caller vouches for 32 × 32 values; `to` has as many.
+        unsafe {
+            let zero = S::splat(S::E::ZERO);
+            let (mut left, mut right) = ([zero; LANES], [zero; LANES]);
+            let mut k = 0;
+            while k < LANES {
+                let [even, odd] = B::two::<S>(from.add((columns + k) * PANEL));
+                (left[k], right[k]) = (even[0], even[1]);
+                (left[k + 1], right[k + 1]) = (odd[0], odd[1]);
+                k += 2;
             }
-            for (i, sums) in sums.iter().enumerate() {
-                let to = if whole {
-                    c.add(i * self.c_stride)
-                } else {
-                    buffer[i].as_mut_ptr()
-                };
-                S::store(to, sums[0]);
-                S::store(to.add(LANES), sums[1]);
-                if !whole {
-                    c.add(i * self.c_stride)
-                        .copy_from_nonoverlapping(buffer[i].as_ptr(), self.width);
-                }
+            S::transpose(&mut left);
+            S::transpose(&mut right);
+            for lane in 0..LANES {
+                S::store(to.add(lane * PANEL + columns), left[lane]);
+                S::store(to.add((LANES + lane) * PANEL + columns), right[lane]);
             }
         }
+        columns += LANES;
     }
 }

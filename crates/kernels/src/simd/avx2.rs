@@ -1,6 +1,6 @@
 //! AVX2 with FMA: two registers are sixteen lanes.
 
-use super::{Simd, exponential as e};
+use super::{LANES, Simd, exponential as e, transpose_in_memory};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -30,9 +30,19 @@ impl Simd for Avx2 {
         unsafe { (_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
     }
     #[inline(always)]
-    unsafe fn load_bf16(from: *const u16) -> Self::V {
-        // SAFETY: as for `load`.
-        unsafe { (half(from), half(from.add(8))) }
+    unsafe fn load_bf16_pairs(from: *const u16) -> (Self::V, Self::V) {
+        // SAFETY: the caller vouches for 32 elements and the instruction set.
+        unsafe {
+            let low = _mm256_loadu_si256(from.cast());
+            let high = _mm256_loadu_si256(from.add(LANES).cast());
+            let mask = _mm256_set1_epi32(-1 << 16);
+            let even = (_mm256_slli_epi32::<16>(low), _mm256_slli_epi32::<16>(high));
+            let odd = (_mm256_and_si256(low, mask), _mm256_and_si256(high, mask));
+            (
+                (_mm256_castsi256_ps(even.0), _mm256_castsi256_ps(even.1)),
+                (_mm256_castsi256_ps(odd.0), _mm256_castsi256_ps(odd.1)),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn store(to: *mut f32, v: Self::V) {
@@ -70,15 +80,15 @@ impl Simd for Avx2 {
     unsafe fn exp(v: Self::V) -> Self::V {
         both!(exp(v))
     }
-}
-
-/// Eight bf16 numbers, widened.
-#[inline(always)]
-unsafe fn half(from: *const u16) -> __m256 {
-    // SAFETY: the caller vouches for 8 elements and the instruction set.
-    unsafe {
-        let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-        _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+    #[inline(always)]
+    unsafe fn transpose(v: &mut [Self::V; LANES]) {
+        // SAFETY: the caller has the instruction set.
+        unsafe { transpose_in_memory::<Self>(v) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const u8) {
+        // SAFETY: an instruction that never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }
 }
 

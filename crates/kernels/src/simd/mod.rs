@@ -32,8 +32,8 @@ pub trait Simd: Copy {
 
     unsafe fn splat(x: Self::E) -> Self::V;
     unsafe fn load(from: *const Self::E) -> Self::V;
-    /// Sixteen bf16 numbers, widened.
-    unsafe fn load_bf16(from: *const u16) -> Self::V;
+    /// The even and the odd ones of 32 bf16 numbers, widened.
+    unsafe fn load_bf16_pairs(from: *const u16) -> (Self::V, Self::V);
     unsafe fn store(to: *mut Self::E, v: Self::V);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
@@ -45,6 +45,40 @@ pub trait Simd: Copy {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// The exponential; 0 from about −87.3 (f32) down, NaN of NaN. At most 2 units in the last place off.
     unsafe fn exp(v: Self::V) -> Self::V;
+    /// Rows to columns.
+    unsafe fn transpose(v: &mut [Self::V; LANES]);
+    /// Asks for the line of memory at any address to be brought near.
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const u8) {}
+    /// Runs a kernel as a function of its own, so that its loops get registers for themselves.
+    #[inline(always)]
+    unsafe fn apart<K: Kernel<Self::E>>(kernel: K) -> K::Output {
+        // SAFETY: the caller has the instruction set.
+        unsafe { kernel.run::<Self>() }
+    }
+    /// Keeps the compiler from moving loads across, where it would run out of registers by loading too early.
+    #[inline(always)]
+    unsafe fn keep_order() {}
+}
+
+/// [`Simd::transpose`] by way of memory.
+#[inline(always)]
+unsafe fn transpose_in_memory<S: Simd>(v: &mut [S::V; LANES]) {
+    let (mut rows, mut columns) = ([[S::E::ZERO; LANES]; LANES], [[S::E::ZERO; LANES]; LANES]);
+    // SAFETY: 16 lanes fit; the caller has the instruction set.
+    unsafe {
+        for (row, &v) in rows.iter_mut().zip(v.iter()) {
+            S::store(row.as_mut_ptr(), v);
+        }
+        for (i, row) in rows.iter().enumerate() {
+            for (column, &x) in columns.iter_mut().zip(row) {
+                column[i] = x;
+            }
+        }
+        for (v, column) in v.iter_mut().zip(&columns) {
+            *v = S::load(column.as_ptr());
+        }
+    }
 }
 
 /// Something to compute that is compiled for each instruction set.
@@ -188,6 +222,7 @@ macro_rules! compiled_for {
     ($name:ident, $features:literal, $T:ty, $S:ty) => {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = $features)]
+        #[inline(never)]
         unsafe fn $name<K: Kernel<$T>>(kernel: K) -> K::Output {
             // SAFETY: the features of `S` are enabled here, and the caller has checked that the machine has them.
             unsafe { kernel.run::<$S>() }

@@ -1,6 +1,6 @@
 //! Sixteen lanes as an array: the compiler makes of it what the machine has.
 
-use super::{LANES, Simd, exponential as e};
+use super::{LANES, Simd, exponential as e, transpose_in_memory};
 use std::marker::PhantomData;
 
 #[derive(Clone, Copy)]
@@ -23,14 +23,15 @@ macro_rules! portable {
                 unsafe { from.cast::<Self::V>().read_unaligned() }
             }
             #[inline(always)]
-            unsafe fn load_bf16(from: *const u16) -> Self::V {
-                // SAFETY: the caller vouches for 16 elements.
-                let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
-                let mut v = [0.0; LANES];
+            unsafe fn load_bf16_pairs(from: *const u16) -> (Self::V, Self::V) {
+                // SAFETY: the caller vouches for 32 elements.
+                let bits = unsafe { from.cast::<[u16; 2 * LANES]>().read_unaligned() };
+                let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
                 for i in 0..LANES {
-                    v[i] = <$T>::from(f32::from_bits(u32::from(bits[i]) << 16));
+                    even[i] = <$T>::from(f32::from_bits(u32::from(bits[2 * i]) << 16));
+                    odd[i] = <$T>::from(f32::from_bits(u32::from(bits[2 * i + 1]) << 16));
                 }
-                v
+                (even, odd)
             }
             #[inline(always)]
             unsafe fn store(to: *mut $T, v: Self::V) {
@@ -94,6 +95,11 @@ macro_rules! portable {
                     *y = $exp(*y);
                 }
                 y
+            }
+            #[inline(always)]
+            unsafe fn transpose(v: &mut [Self::V; LANES]) {
+                // SAFETY: the caller has the instruction set.
+                unsafe { transpose_in_memory::<Self>(v) }
             }
         }
     };
