@@ -11,6 +11,7 @@ mod learning;
 mod presets;
 mod resolved;
 mod settings;
+mod upkeep;
 
 use std::path::Path;
 
@@ -19,9 +20,8 @@ use serde::{Deserialize, Serialize};
 pub use error::ConfigError;
 pub use layers::{layered, merge, parse, set};
 pub use learning::{
-    AdvantageScale, AdvantageSettings, CheckpointSettings, Correction, EvaluationSettings,
-    GuardSettings, KlKind, LossKind, LossSettings, OptimizerSettings, RatioLevel, RewardSettings,
-    Schedule, Truncated, UpdateSettings, Weighted,
+    AdvantageScale, AdvantageSettings, Correction, KlKind, LossKind, LossSettings,
+    OptimizerSettings, RatioLevel, RewardSettings, Schedule, Truncated, UpdateSettings, Weighted,
 };
 pub use presets::{PRESETS, preset};
 pub use resolved::reference;
@@ -29,6 +29,7 @@ pub use settings::{
     AdapterSettings, DataSettings, Device, Dtype, Engine, GoldRule, Init, ModelSettings, Precision,
     PromptSettings, RolloutSettings, Sharing, SigmaSide, Tying,
 };
+pub use upkeep::{CheckpointSettings, EvaluationSettings, GuardSettings};
 
 /// Everything that a run depends on. Paths are as they were given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

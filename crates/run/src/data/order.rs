@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(cursor.take(1, 3, 2), permutation(1, 5, 3)[..2]);
     }
 
-    // From crates/run/tests/order.py, with the Python package blake3.
+    // From crates/run/tests/golden.py, with the Python package blake3.
     #[test]
     fn the_order_is_the_one_that_python_finds() {
         assert_eq!(permutation(42, 0, 10), ORDER_42_0);
