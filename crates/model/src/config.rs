@@ -99,6 +99,8 @@ impl ModelConfig {
         );
         let head_dim = match settings.optional_count("head_dim")? {
             Some(width) => width,
+            // transformers' default of Qwen3, whatever the other sizes.
+            None if family == Family::Qwen3 => 128,
             None if hidden % heads == 0 => hidden / heads,
             None => return Err(settings.wrong("hidden_size", "a multiple of num_attention_heads")),
         };
@@ -107,14 +109,20 @@ impl ModelConfig {
         }
         let kv_heads = settings
             .optional_count("num_key_value_heads")?
-            .unwrap_or(heads);
+            .unwrap_or(match family {
+                // transformers' defaults where the key is absent.
+                Family::Llama => heads,
+                Family::Mistral => 8,
+                Family::Qwen2 | Family::Qwen3 => 32,
+            });
         if heads % kv_heads != 0 {
             return Err(settings.wrong("num_key_value_heads", "a divisor of num_attention_heads"));
         }
         let layers = settings.count("num_hidden_layers")?;
         let max_positions = settings.count("max_position_embeddings")?;
         let (sliding_window, first_window_layer) = window(&settings, family, layers)?;
-        let attention_bias = settings.flag("attention_bias");
+        settings.ensure_layer_types(layers, sliding_window.map(|_| first_window_layer))?;
+        let attention_bias = family != Family::Mistral && settings.flag("attention_bias");
         Ok(Self {
             family,
             hidden,
@@ -168,11 +176,13 @@ fn window(
     let size = settings.optional_count("sliding_window")?;
     match family {
         Family::Llama => Ok((None, 0)),
+        // transformers' default is 4096 where the key is absent, and no window where it is null.
+        Family::Mistral if !settings.0.contains_key("sliding_window") => Ok((Some(4096), 0)),
         Family::Mistral => Ok((size, 0)),
         Family::Qwen2 | Family::Qwen3 if !settings.flag("use_sliding_window") => Ok((None, 0)),
         Family::Qwen2 | Family::Qwen3 => {
             let first = settings.optional_count("max_window_layers")?;
-            Ok((size, first.unwrap_or(layers)))
+            Ok((size, first.unwrap_or(28).min(layers)))
         }
     }
 }
@@ -229,6 +239,25 @@ impl Settings<'_> {
         }
     }
 
+    /// transformers 5 lists what each layer attends to, and follows that list: it has to agree with the window settings.
+    fn ensure_layer_types(&self, layers: usize, first_window: Option<usize>) -> Result<()> {
+        let Some(types) = self.0.get("layer_types").and_then(Value::as_array) else {
+            return Ok(());
+        };
+        let windowed = |layer: usize| first_window.is_some_and(|first| layer >= first);
+        let expected = (0..layers).map(|layer| match windowed(layer) {
+            true => "sliding_attention",
+            false => "full_attention",
+        });
+        if types.iter().map(Value::as_str).eq(expected.map(Some)) {
+            return Ok(());
+        }
+        Err(self.wrong(
+            "layer_types",
+            "what sliding_window and max_window_layers say",
+        ))
+    }
+
     /// `rope_parameters` of transformers 5, or `rope_scaling` of 4.
     fn rope(&self) -> Option<&Map<String, Value>> {
         ["rope_parameters", "rope_scaling"]
@@ -281,5 +310,81 @@ impl Settings<'_> {
             }),
             Some(_) => Err(rope.wrong("rope_type", "default, linear or llama3")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(changes: &Value) -> Result<ModelConfig> {
+        let mut members = json!({
+            "model_type": "qwen2", "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 3,
+            "max_position_embeddings": 99, "intermediate_size": 80, "vocab_size": 50, "rope_theta": 1e4, "hidden_act": "silu",
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            members[key] = value.clone();
+        }
+        ModelConfig::read(&Config::from(members.as_object().unwrap().clone()))
+    }
+
+    #[test]
+    fn absent_keys_have_the_defaults_of_transformers() {
+        let qwen3 = read(&json!({ "model_type": "qwen3" })).unwrap();
+        assert_eq!(qwen3.head_dim, 128);
+        let mistral = json!({ "model_type": "mistral", "attention_bias": true });
+        let mistral = read(&mistral).unwrap();
+        assert_eq!(
+            (mistral.sliding_window, mistral.qkv_bias),
+            (Some(4096), false)
+        );
+        let none = json!({ "model_type": "mistral", "sliding_window": null });
+        assert_eq!(read(&none).unwrap().sliding_window, None);
+    }
+
+    #[test]
+    fn layer_types_that_contradict_the_window_are_refused() {
+        let full = ["full_attention"; 3];
+        assert!(read(&json!({ "layer_types": full })).is_ok());
+        let window = json!({ "use_sliding_window": true, "sliding_window": 4, "max_window_layers": 1, "layer_types": full });
+        let error = read(&window).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ModelError::Config {
+                    key: "layer_types",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_implemented_is_named() {
+        for (changes, key) in [
+            (json!({ "hidden_act": "gelu" }), "hidden_act"),
+            (
+                json!({ "rope_scaling": { "rope_type": "yarn", "factor": 2.0 } }),
+                "rope_type",
+            ),
+            (
+                json!({ "rope_parameters": { "rope_type": "default" }, "rope_theta": null }),
+                "rope_theta",
+            ),
+            (json!({ "num_key_value_heads": 3 }), "num_key_value_heads"),
+            (json!({ "num_hidden_layers": 0 }), "num_hidden_layers"),
+        ] {
+            let error = read(&changes).unwrap_err();
+            assert!(
+                matches!(error, ModelError::Config { key: found, .. } if found == key),
+                "{error}"
+            );
+        }
+        assert!(matches!(
+            read(&json!({ "model_type": "gpt2" })),
+            Err(ModelError::Family { .. })
+        ));
     }
 }

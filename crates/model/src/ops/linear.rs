@@ -48,13 +48,6 @@ impl Packed {
         }
     }
 
-    pub(crate) fn columns(&self) -> usize {
-        match self {
-            Self::F32(matrix) => matrix.columns(),
-            Self::F64(matrix) => matrix.columns(),
-        }
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::F32(matrix) => matrix.bytes(),
