@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the top down. A package that is not listed has no place to stand.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 13] = [
     ("tlora", 7),
     ("tlora-train", 6),
     ("tlora-merge", 6),
@@ -19,7 +19,6 @@ const FLOORS: [(&str, u8); 14] = [
     ("tlora-kernels", 1),
     ("tlora-grpo", 1),
     ("tlora-reward", 1),
-    ("tlora-run", 1),
     ("tlora-format", 1),
 ];
 
