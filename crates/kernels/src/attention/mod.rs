@@ -6,11 +6,15 @@
 
 mod backward;
 mod scores;
+mod weighted;
+
+use std::ops::Range;
 
 use crate::cache::{KvCache, Query};
 use crate::parallel::{Shared, each};
-use crate::simd::{Dispatch, Float, Kernel, LANES, Simd, dispatch};
-use scores::softmax_many;
+use crate::simd::{Float, Kernel, LANES, Simd, dispatch};
+use scores::{dots, exponentials, room};
+use weighted::{Rows, weighted};
 
 pub use backward::attention_backward;
 
@@ -38,6 +42,7 @@ pub fn attention<T: Float>(
 ) {
     let width = cache.width();
     assert_eq!(out.len(), queries.len() * heads * width);
+    assert!(heads.is_multiple_of(cache.kv_heads()));
     check(q, stride, offset + heads * width, cache.rows(), queries);
     let to = Shared(out.as_mut_ptr());
     let operations = 2 * width * heads * queries.iter().map(Query::keys).sum::<usize>() / 8;
@@ -76,7 +81,7 @@ struct Forward<'a, T> {
     q: &'a [T],
     stride: usize,
     offset: usize,
-    heads: std::ops::Range<usize>,
+    heads: Range<usize>,
     all_heads: usize,
     cache: &'a KvCache<T>,
     kv_head: usize,
@@ -92,96 +97,38 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<E = T>>(self) {
         let width = self.cache.width();
-        let (keys, values) = (
-            self.cache.keys(self.kv_head),
-            self.cache.values(self.kv_head),
-        );
+        let keys = self.cache.keys(self.kv_head);
+        let values = Rows {
+            rows: self.cache.values(self.kv_head),
+            width,
+            padded: self.cache.padded(),
+        };
         let mut scores = Vec::new();
         for (number, query) in self.queries.iter().enumerate() {
             let token = self.first + number;
-            let mut head = self.heads.start;
-            while head < self.heads.end {
-                let count = TOGETHER.min(self.heads.end - head);
-                let q =
-                    &self.q[token * self.stride + self.offset + head * width..][..count * width];
-                let out = (token * self.all_heads + head) * width;
+            let room = room(query.keys());
+            for (head, count) in lots_of_heads(&self.heads) {
+                let from = token * self.stride + self.offset + head * width;
+                let q = &self.q[from..from + count * width];
+                scores.resize((count * room).max(scores.len()), T::ZERO);
+                let scores = &mut scores[..count * room];
                 // SAFETY: sizes were compared; these places of `out` belong to this task.
                 unsafe {
-                    let out = self.out.add(out);
-                    softmax_many::<S>(q, width, count, keys, query, self.scale, &mut scores);
-                    weighted_many::<S>(&scores, count, values, self.cache, query, out);
-                }
-                head += count;
-            }
-        }
-    }
-}
-
-/// Σ p·v / Σ p for each head.
-#[inline(always)]
-unsafe fn weighted_many<S: Simd>(
-    scores: &[S::E],
-    count: usize,
-    values: &[S::E],
-    cache: &KvCache<S::E>,
-    query: &Query,
-    out: *mut S::E,
-) {
-    // SAFETY: the caller vouches for `out`, count × width.
-    unsafe {
-        match count {
-            1 => weighted::<S, 1>(scores, values, cache, query, out),
-            2 => weighted::<S, 2>(scores, values, cache, query, out),
-            3 => weighted::<S, 3>(scores, values, cache, query, out),
-            _ => weighted::<S, 4>(scores, values, cache, query, out),
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn weighted<S: Simd, const HEADS: usize>(
-    scores: &[S::E],
-    values: &[S::E],
-    cache: &KvCache<S::E>,
-    query: &Query,
-    out: *mut S::E,
-) {
-    let (width, padded) = (cache.width(), cache.padded());
-    let room = scores.len() / HEADS;
-    let mut from = 0;
-    while from < padded {
-        let vectors = ((padded - from) / LANES).min(4);
-        // SAFETY: values have padded rows; the buffer takes what is beyond the width.
-        unsafe {
-            let mut sums = [[S::splat(S::E::ZERO); 4]; HEADS];
-            let mut key = 0;
-            for (start, len) in query.runs() {
-                for row in start..start + len {
-                    if key >= query.skip {
-                        let v = values.as_ptr().add(row * padded + from);
-                        for (head, sums) in sums.iter_mut().enumerate() {
-                            let p = S::splat(*scores.get_unchecked(head * room + key));
-                            for (i, sum) in sums.iter_mut().enumerate() {
-                                if i < vectors {
-                                    *sum = S::fma(p, S::load(v.add(i * LANES)), *sum);
-                                }
-                            }
-                        }
+                    dots::<S>(q, width, keys, query, scores, count);
+                    for row in scores.chunks_exact_mut(room) {
+                        exponentials::<S>(row, query, self.scale);
                     }
-                    key += 1;
+                    let out = self.out.add((token * self.all_heads + head) * width);
+                    weighted::<S>(scores, count, values, query, out);
                 }
-            }
-            for (head, sums) in sums.iter().enumerate() {
-                let total = S::splat(scores[(head + 1) * room - 1]);
-                let mut buffer = [S::E::ZERO; 4 * LANES];
-                for (i, &sum) in sums.iter().enumerate() {
-                    S::store(buffer.as_mut_ptr().add(i * LANES), S::div(sum, total));
-                }
-                let columns = (4 * LANES).min(width.saturating_sub(from));
-                out.add(head * width + from)
-                    .copy_from_nonoverlapping(buffer.as_ptr(), columns);
             }
         }
-        from += 4 * LANES;
     }
+}
+
+/// Heads in lots that are done together, as (first, how many).
+fn lots_of_heads(heads: &Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let end = heads.end;
+    let lot = move |head| (head, TOGETHER.min(end - head));
+    heads.clone().step_by(TOGETHER).map(lot)
 }

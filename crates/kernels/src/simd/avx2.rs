@@ -18,6 +18,7 @@ impl Simd for Avx2 {
     type E = f32;
     type V = (__m256, __m256);
     const TILE_ROWS: usize = 3;
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {

@@ -10,6 +10,7 @@ impl Simd for Avx512 {
     type E = f32;
     type V = __m512;
     const TILE_ROWS: usize = 8;
+    const MANY_REGISTERS: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {

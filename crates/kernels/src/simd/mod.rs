@@ -29,6 +29,8 @@ pub trait Simd: Copy {
     type V: Copy;
     /// Rows of the tile of a matrix product, which has two vectors of columns: what the registers hold.
     const TILE_ROWS: usize;
+    /// Whether sixteen sums, four vectors and a factor fit the registers.
+    const MANY_REGISTERS: bool;
 
     unsafe fn splat(x: Self::E) -> Self::V;
     unsafe fn load(from: *const Self::E) -> Self::V;

@@ -12,6 +12,7 @@ macro_rules! portable {
             type E = $T;
             type V = [$T; LANES];
             const TILE_ROWS: usize = 3;
+            const MANY_REGISTERS: bool = false;
 
             #[inline(always)]
             unsafe fn splat(x: $T) -> Self::V {
