@@ -400,7 +400,7 @@ pub fn layered(
     let mut table = Table::new();
     for text in preset.into_iter().chain(file) {
         // Alone first, so that a mistake is shown with its line.
-        let _: RunConfig = toml::from_str(text).map_err(Box::new)?;
+        drop(toml::from_str::<RunConfig>(text).map_err(Box::new)?);
         merge(&mut table, toml::from_str(text).map_err(Box::new)?);
     }
     for setting in settings {

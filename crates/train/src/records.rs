@@ -265,13 +265,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_data()?;
-    let file = file.persist(path).map_err(|error| error.error)?;
-    // Temporary files are private; these are as readable as the directory.
+    // Temporary files are private; these are as readable as others.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        let readable = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(readable)?;
     }
-    let _ = file;
+    file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

@@ -47,19 +47,19 @@ pub struct Best {
 }
 
 /// The version that this program writes.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 const FILE: &str = "state.json";
 const DIRECTORY: &str = "checkpoints";
 
 /// v as bits.
 #[must_use]
-pub fn bits(v: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(v: &[f32]) -> Vec<u32> {
     v.iter().map(|v| v.to_bits()).collect()
 }
 
 /// v from bits.
 #[must_use]
-pub fn values(bits: &[u32]) -> Vec<f32> {
+pub(crate) fn values(bits: &[u32]) -> Vec<f32> {
     bits.iter().map(|&bits| f32::from_bits(bits)).collect()
 }
 
