@@ -1,4 +1,5 @@
 //! `tlora train` as a command: the same bytes twice, the same bytes after being killed, and what it refuses.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,11 @@
 //!
 //! PROMPTS.json is `{"prompts": [[token, …], …], "max_new": N}`. Writes OUT.f32, the little-endian logits after every token of
 //! every prompt, and OUT.json, `{"greedy": [[token, …], …]}`.
-#![expect(clippy::unwrap_used, reason = "a program for developers")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a program for developers"
+)]
 
 use serde::Deserialize;
 use tlora_checkpoint::Checkpoint;

@@ -1,4 +1,5 @@
 //! The gradient of v: against finite differences of the whole model in binary64, and against torch.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Logits of small random models of every family against transformers (`golden/make.py`).
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What samples depend on, and that the learner says the same of them as the sampler did.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
