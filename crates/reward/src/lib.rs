@@ -12,6 +12,7 @@ mod gsm8k;
 mod math;
 mod number;
 mod numeral;
+mod qwen;
 mod settings;
 mod verifier;
 
@@ -19,5 +20,6 @@ pub use error::{GoldError, RewardError};
 pub use gsm8k::{Gsm8k, Gsm8kMode, Gsm8kSettings};
 pub use math::{MathEqual, MathMode, MathSettings};
 pub use number::{Number, NumberMode, NumberSettings};
+pub use qwen::{QwenEval, QwenSettings};
 pub use settings::{VerifierPair, VerifierSettings, build, build_pair};
 pub use verifier::{Answer, Score, Verifier};

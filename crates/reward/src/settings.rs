@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Gsm8k, Gsm8kMode, Gsm8kSettings, MathEqual, MathMode, MathSettings, Number, NumberMode,
-    NumberSettings, RewardError, Verifier,
+    NumberSettings, QwenEval, QwenSettings, RewardError, Verifier,
 };
 
 /// A verifier and its options. Unknown kinds and options are refused.
@@ -17,6 +17,8 @@ pub enum VerifierSettings {
     Number(NumberSettings),
     /// Mathematical answers, by strict equality.
     MathEqual(MathSettings),
+    /// The published Qwen2.5-Math / SimpleRL evaluation, for comparison.
+    QwenEval(QwenSettings),
 }
 
 /// A verifier to train with and evaluate by, and the one that is reported beside it.
@@ -36,6 +38,7 @@ pub fn build(settings: &VerifierSettings) -> Result<Box<dyn Verifier>, RewardErr
         VerifierSettings::Gsm8k(settings) => Box::new(Gsm8k::new(settings.mode)),
         VerifierSettings::Number(settings) => Box::new(Number::new(settings.mode)),
         VerifierSettings::MathEqual(settings) => Box::new(MathEqual::new(settings.mode)),
+        VerifierSettings::QwenEval(settings) => Box::new(QwenEval::new(settings.keep_units)),
     })
 }
 
@@ -61,5 +64,9 @@ pub fn build_pair(settings: &VerifierSettings) -> Result<VerifierPair, RewardErr
             Box::new(MathEqual::new(MathMode::Strict)),
             Box::new(MathEqual::new(MathMode::Lenient)),
         ),
+        VerifierSettings::QwenEval(_) => VerifierPair {
+            strict: build(settings)?,
+            lenient: None,
+        },
     })
 }

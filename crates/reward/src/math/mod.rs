@@ -19,7 +19,7 @@ pub(crate) mod exact;
 mod form;
 mod functions;
 pub(crate) mod lex;
-mod literal;
+pub(crate) mod literal;
 mod names;
 pub(crate) mod numeric;
 pub(crate) mod parse;

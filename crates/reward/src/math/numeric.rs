@@ -41,6 +41,14 @@ pub(crate) fn same(gold: &Tree, prediction: &Tree) -> bool {
     agreements >= names.wanted()
 }
 
+/// The value of an expression without variables, if it is real and known to many digits.
+pub(crate) fn real(tree: &Tree) -> Option<f64> {
+    let mut names = BTreeSet::new();
+    tree.variables(&mut names);
+    let value = eval(tree, &Values::new()).filter(|_| names.is_empty())?;
+    (value.is_real() && !value.is_vague()).then_some(value.re)
+}
+
 /// Whether one difference is a fixed multiple of the other, not zero, and positive if `positive`: whether they are
 /// sides of the same equation.
 pub(crate) fn proportional(gold: &Tree, prediction: &Tree, positive: bool) -> bool {
