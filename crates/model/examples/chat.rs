@@ -5,6 +5,7 @@
 //! CHATS.json is `[[{"role": …, "content": …}, …], …]`; prints `[{"text": …, "ids": […]}, …]`.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a program for developers"
 )]
