@@ -23,7 +23,7 @@ const TOKENS: usize = 8;
 /// The gradients of q (at its place in `grad_q`, which is added to), k and v (by row of the cache, rows × (kv heads · width)).
 ///
 /// # Panics
-/// As [`attention`].
+/// As [`attention`](super::attention).
 #[expect(
     clippy::too_many_arguments,
     reason = "buffers with their strides and offsets"
