@@ -53,13 +53,13 @@ fn main() {
             data: RowData::Bf16(&bits),
         };
         let matrix = PackedMatrix::pack(&[block], columns);
-        for rows in [1, 16, 512] {
+        for rows in [1, 16, 64, 512] {
             let x = vec![0.5; rows * columns];
             let mut y = vec![0.0; rows * outputs];
             let flops = 2 * rows * columns * outputs;
             let name = format!("linear: {rows} × {columns} · {outputs}");
             time(&name, flops, || linear(&x, &matrix, &mut y));
-            if rows == 512 {
+            if rows >= 64 {
                 let mut x = x.clone();
                 time(
                     &format!("its gradient: {rows} × {outputs} · {columns}"),

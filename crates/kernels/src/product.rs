@@ -18,7 +18,7 @@ const INNER: usize = 512;
 const INNER_BACK: usize = 256;
 
 /// Bytes of rows that stay in the second cache while the weights pass by.
-const ROWS_BYTES: usize = 768 << 10;
+const ROWS_BYTES: usize = 320 << 10;
 
 /// y = x·Wᵀ: x is rows × columns, y rows × outputs.
 ///
@@ -170,7 +170,7 @@ impl<T: Float> Kernel<T> for Backward<'_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<E = T>>(self) {
-        let mut turned = Vec::new();
+        let (mut turned, mut lot) = (Vec::new(), Vec::new());
         turned.resize(
             INNER_BACK * self.columns.len().next_multiple_of(PANEL),
             T::ZERO,
@@ -178,8 +178,8 @@ impl<T: Float> Kernel<T> for Backward<'_, T> {
         let together = rows_together::<T>(INNER_BACK);
         for panels in self.matrix.panels().chunks(INNER_BACK / PANEL) {
             let inner = panels.iter().map(|panel| panel.width).sum();
-            for (lot, first) in self.columns.clone().step_by(PANEL).enumerate() {
-                let mut to = lot * INNER_BACK * PANEL;
+            for (number, first) in self.columns.clone().step_by(PANEL).enumerate() {
+                let mut to = number * INNER_BACK * PANEL;
                 for panel in panels {
                     let width = PANEL.min(self.columns.end - first);
                     // SAFETY: the caller has the instruction set.
@@ -187,27 +187,32 @@ impl<T: Float> Kernel<T> for Backward<'_, T> {
                     to += panel.width * PANEL;
                 }
             }
+            let from = panels[0].offset;
             let mut row = 0;
             while row < self.rows {
-                let rows = together.min(self.rows - row);
+                let rows = row..self.rows.min(row + together);
+                // Next to each other: rows of many outputs may all lie on the same few places of a cache.
+                lot.clear();
+                for row in rows.clone() {
+                    lot.extend_from_slice(&self.grad[row * self.outputs + from..][..inner]);
+                }
+                row = rows.end;
                 // SAFETY: the sizes were compared in `linear_backward`, and these columns of x belong to this task.
-                unsafe {
-                    self.turned_panels::<S>(row..row + rows, panels[0].offset, inner, &turned);
-                };
-                row += rows;
+                unsafe { self.turned_panels::<S>(rows, &lot, inner, from == 0, &turned) };
             }
         }
     }
 }
 
 impl<T: Float> Backward<'_, T> {
-    /// Adds some rows of the gradient, from one output on, times these panels of the transpose.
+    /// Adds a lot of rows of `inner` gradients times these panels of the transpose.
     #[inline(always)]
     unsafe fn turned_panels<S: Simd<E = T>>(
         &self,
         rows: Range<usize>,
-        from: usize,
+        lot: &[T],
         inner: usize,
+        fresh: bool,
         turned: &[T],
     ) {
         let mut first = self.columns.start;
@@ -215,14 +220,14 @@ impl<T: Float> Backward<'_, T> {
             // SAFETY: the caller vouches for the sizes.
             unsafe {
                 Tiles {
-                    a: self.grad.as_ptr().add(rows.start * self.outputs + from),
-                    a_stride: self.outputs,
+                    a: lot.as_ptr(),
+                    a_stride: inner,
                     rows: rows.len(),
                     inner,
                     c: self.x.add(rows.start * self.stride + first),
                     c_stride: self.stride,
                     width: PANEL.min(self.columns.end - first),
-                    fresh: from == 0,
+                    fresh,
                 }
                 .run::<S, AsElements>(panel.as_ptr(), panel.as_ptr().cast());
             }

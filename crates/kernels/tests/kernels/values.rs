@@ -306,3 +306,45 @@ fn additions_add() {
     add_bias(&mut y, &[10.0, 20.0]);
     assert_eq!(y, [12.0, 23.0, 14.0, 26.0]);
 }
+
+#[test]
+#[should_panic(expected = "assertion failed")]
+fn a_query_beyond_the_cache_is_refused() {
+    let mut case = Case::new(2, 1, 8, 0, &[5], 99);
+    let qkv = Numbers(12).f32s(case.tokens() * case.stride());
+    let cache = case.cache(&qkv);
+    case.queries[4].own_len = 17;
+    let mut out = vec![0.0; case.tokens() * 16];
+    attention(
+        &qkv,
+        case.stride(),
+        0,
+        2,
+        &cache,
+        &case.queries,
+        0.2,
+        &mut out,
+    );
+}
+
+#[test]
+#[should_panic(expected = "assertion failed")]
+fn gradients_with_fewer_rows_than_a_query_reads_are_refused() {
+    let case = Case::new(2, 1, 8, 0, &[20], 99);
+    let qkv = Numbers(13).f32s(case.tokens() * case.stride());
+    let (grad, mut grad_q) = (vec![0.0; 20 * 16], vec![0.0; qkv.len()]);
+    let (mut grad_k, mut grad_v) = (vec![0.0; 16 * 8], vec![0.0; 16 * 8]);
+    attention_backward(
+        &qkv,
+        case.stride(),
+        0,
+        2,
+        &case.cache(&qkv),
+        &case.queries,
+        0.2,
+        &grad,
+        &mut grad_q,
+        &mut grad_k,
+        &mut grad_v,
+    );
+}
