@@ -7,5 +7,6 @@
 
 mod bits;
 mod gradients;
+mod products;
 mod support;
 mod values;
