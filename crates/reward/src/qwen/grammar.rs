@@ -4,6 +4,7 @@
 //! function of what is in it; `1/2x` is 1/(2x); and what cannot go on where an expression could end is left out, so that
 //! `2,3` is 2. Integrals, sums, limits and derivatives are not read.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::tokens::{Token, tokens};
@@ -22,12 +23,13 @@ pub(super) enum Parsed {
     Relation(Tree, Tree),
 }
 
-/// The longest beginning of the text that can be read; nothing if there is none, or if something follows that is no
-/// token of the grammar.
+/// The longest beginning of the text that can be read; nothing if there is none, or if what
+/// had to be looked at is no token of the grammar.
 pub(super) fn parse(text: &str) -> Option<Parsed> {
     let mut parser = Parser {
         tokens: tokens(text),
         at: 0,
+        farthest: Cell::new(0),
         depth: 0,
         bars: 0,
         failed: BTreeSet::new(),
@@ -40,12 +42,15 @@ pub(super) fn parse(text: &str) -> Option<Parsed> {
             Some(right) => Parsed::Relation(left, right),
             None => Parsed::Expression(left),
         };
-    (parser.peek() != Some(&Token::Unknown)).then_some(parsed)
+    let last = parser.tokens.get(parser.farthest.get());
+    (last != Some(&Token::Unknown)).then_some(parsed)
 }
 
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    /// The last token that was looked at.
+    farthest: Cell<usize>,
     depth: usize,
     /// Open absolute values: a bar closes one and opens none.
     bars: usize,
@@ -55,6 +60,7 @@ struct Parser {
 
 impl Parser {
     fn peek(&self) -> Option<&Token> {
+        self.farthest.set(self.farthest.get().max(self.at));
         self.tokens.get(self.at)
     }
 
