@@ -27,4 +27,19 @@ pub enum RewardError {
         /// What is wrong with its gold answer.
         source: GoldError,
     },
+    /// Two answers of a batch have the same id, and an external verifier could not tell them apart.
+    #[error("the id {id:?} occurs twice in a batch")]
+    RepeatedId {
+        /// Of both.
+        id: String,
+    },
+    /// The verifier `regex` cannot be built.
+    #[error(transparent)]
+    Pattern(#[from] crate::PatternError),
+    /// The verifier `command` cannot be built, or failed.
+    #[error(transparent)]
+    Command(#[from] crate::CommandError),
+    /// The verifier `http` cannot be built, or failed.
+    #[error(transparent)]
+    Http(#[from] crate::HttpError),
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Gsm8k, Gsm8kMode, Gsm8kSettings, MathEqual, MathMode, MathSettings, Number, NumberMode,
-    NumberSettings, QwenEval, QwenSettings, RewardError, Verifier,
+    Command, CommandSettings, Gsm8k, Gsm8kMode, Gsm8kSettings, Http, HttpSettings, MathEqual,
+    MathMode, MathSettings, Number, NumberMode, NumberSettings, Pattern, PatternSettings, QwenEval,
+    QwenSettings, RewardError, Verifier,
 };
 
 /// A verifier and its options. Unknown kinds and options are refused.
@@ -19,6 +20,13 @@ pub enum VerifierSettings {
     MathEqual(MathSettings),
     /// The published Qwen2.5-Math / SimpleRL evaluation, for comparison.
     QwenEval(QwenSettings),
+    /// A pattern with a group.
+    #[serde(rename = "regex")]
+    Pattern(PatternSettings),
+    /// A program of the user's.
+    Command(CommandSettings),
+    /// A service of the user's.
+    Http(HttpSettings),
 }
 
 /// A verifier to train with and evaluate by, and the one that is reported beside it.
@@ -39,6 +47,9 @@ pub fn build(settings: &VerifierSettings) -> Result<Box<dyn Verifier>, RewardErr
         VerifierSettings::Number(settings) => Box::new(Number::new(settings.mode)),
         VerifierSettings::MathEqual(settings) => Box::new(MathEqual::new(settings.mode)),
         VerifierSettings::QwenEval(settings) => Box::new(QwenEval::new(settings.keep_units)),
+        VerifierSettings::Pattern(settings) => Box::new(Pattern::new(settings)?),
+        VerifierSettings::Command(settings) => Box::new(Command::new(settings)?),
+        VerifierSettings::Http(settings) => Box::new(Http::new(settings)?),
     })
 }
 
@@ -64,7 +75,10 @@ pub fn build_pair(settings: &VerifierSettings) -> Result<VerifierPair, RewardErr
             Box::new(MathEqual::new(MathMode::Strict)),
             Box::new(MathEqual::new(MathMode::Lenient)),
         ),
-        VerifierSettings::QwenEval(_) => VerifierPair {
+        VerifierSettings::QwenEval(_)
+        | VerifierSettings::Pattern(_)
+        | VerifierSettings::Command(_)
+        | VerifierSettings::Http(_) => VerifierPair {
             strict: build(settings)?,
             lenient: None,
         },
