@@ -80,7 +80,12 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// Without the lengths of timing.jsonl, which a state has too.
 fn comparable(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files(directory);
-    files.retain(|name, _| !name.ends_with("state.json"));
+    // A file that was being written when the run was killed keeps its temporary name.
+    files.retain(|name, _| {
+        !name.ends_with("state.json")
+            && !name.to_string_lossy().contains("/.tmp")
+            && !name.to_string_lossy().starts_with(".tmp")
+    });
     files
 }
 
