@@ -26,15 +26,15 @@ pub struct Advantages {
 
 /// (reward − mean of the group) / (standard deviation + `epsilon`), with the sample deviation (n − 1).
 ///
-/// `groups` has the rewards of each group's completions; `None` is unscorable, left out of mean and deviation. A group of one
-/// has the advantage 0, as in TRL.
+/// `groups` has the rewards of each group's completions; `None` is unscorable, left out of mean and deviation, and so is a reward
+/// that is not finite. A group of one has the advantage 0, as in TRL.
 #[must_use]
 pub fn advantages(groups: &[Vec<Option<f64>>], scale: AdvantageScale, epsilon: f64) -> Advantages {
-    let all: Vec<f64> = groups.iter().flatten().copied().flatten().collect();
+    let all: Vec<f64> = groups.iter().flatten().filter_map(scorable).collect();
     let whole = deviation(&all);
     let (mut values, mut spreads) = (Vec::new(), Vec::new());
     for group in groups {
-        let rewards: Vec<f64> = group.iter().copied().flatten().collect();
+        let rewards: Vec<f64> = group.iter().filter_map(scorable).collect();
         let mean = mean(&rewards);
         let divisor = match scale {
             AdvantageScale::Group => deviation(&rewards) + epsilon,
@@ -42,7 +42,7 @@ pub fn advantages(groups: &[Vec<Option<f64>>], scale: AdvantageScale, epsilon: f
             AdvantageScale::None => 1.0,
         };
         let spread = spread(&rewards);
-        let advantage = |reward: &Option<f64>| match (reward, spread) {
+        let advantage = |reward| match (scorable(reward), spread) {
             // Exactly 0 where all are equal, whatever the rounding of the mean.
             (Some(reward), Spread::Mixed) => (reward - mean) / divisor,
             _ => 0.0,
@@ -51,6 +51,10 @@ pub fn advantages(groups: &[Vec<Option<f64>>], scale: AdvantageScale, epsilon: f
         spreads.push(spread);
     }
     Advantages { values, spreads }
+}
+
+fn scorable(reward: &Option<f64>) -> Option<f64> {
+    reward.filter(|reward| reward.is_finite())
 }
 
 fn spread(rewards: &[f64]) -> Spread {

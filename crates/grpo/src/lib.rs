@@ -5,10 +5,12 @@
 //! - [`Mismatch`] between sampler and learner.
 //! - [`AdamW`], with [`clip`] and the schedules of [`OptimizerSettings`].
 //!
+//! Exponentials and cosines are those of `libm`, the crate, which has the same bits on every machine; the platform's have not.
 //! Numbers from TRL and verl are in `tests/vectors`.
 #![forbid(unsafe_code)]
 
 mod advantage;
+mod correction;
 mod loss;
 mod mismatch;
 mod optimizer;

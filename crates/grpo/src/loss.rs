@@ -3,7 +3,8 @@
 //! A token's loss is x = w·p + β·kl, with p the policy loss, w the correction for the sampler and kl the penalty; the variants
 //! differ in p and in how the x are weighted (grpo.md, the derivations; TRL and verl, the numbers).
 
-use crate::settings::{Correction, KlKind, LossKind, LossSettings};
+use crate::correction::corrections;
+use crate::settings::{KlKind, LossKind, LossSettings};
 
 /// One completion.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +15,7 @@ pub struct Sequence<'a> {
     pub new: &'a [f64],
     /// Those before the update; none if this is the first update on these samples, and they are the same.
     pub old: Option<&'a [f64]>,
-    /// Those that the sampler drew with; NaN where it did not say.
+    /// Those that the sampler drew with; NaN, or none at the end, where it did not say.
     pub sampler: Option<&'a [f64]>,
     /// Those under the base; needed if β is not 0.
     pub reference: Option<&'a [f64]>,
@@ -46,7 +47,7 @@ pub struct Loss {
     pub value: f64,
     /// Its derivatives by `new`, for each token.
     pub gradient: Vec<Vec<f64>>,
-    /// w·p + β·kl of each token.
+    /// w·p + β·kl of each token; 0 in a completion that does not count.
     pub per_token: Vec<Vec<f64>>,
     /// What there is to report.
     pub metrics: LossMetrics,
@@ -94,7 +95,10 @@ impl LossMetrics {
     }
 }
 
-/// The loss of a micro-batch.
+/// The loss of a micro-batch, at settings that [`LossSettings::check`] accepts.
+///
+/// # Panics
+/// If `old` or `reference` of a completion has another length than `new`.
 #[must_use]
 pub fn loss(sequences: &[Sequence<'_>], settings: &LossSettings, update: &Denominators) -> Loss {
     let mut loss = Loss::default();
@@ -116,9 +120,6 @@ pub fn loss(sequences: &[Sequence<'_>], settings: &LossSettings, update: &Denomi
 fn weight(sequence: &Sequence<'_>, settings: &LossSettings, update: &Denominators) -> f64 {
     let over = |count: usize| 1.0 / count.max(1) as f64;
     let (own, all) = (sequence.new.len(), update.sequences);
-    if !sequence.counts {
-        return 0.0;
-    }
     match settings.kind {
         LossKind::Grpo | LossKind::Gspo => over(all) * over(own),
         LossKind::DrGrpo => over(all) * over(update.max_tokens),
@@ -155,7 +156,7 @@ impl<'a> Tokens<'a> {
         let ratios = if settings.is_of_sequence() {
             #[expect(clippy::cast_precision_loss, reason = "tokens of a completion")]
             let mean = differences.sum::<f64>() / sequence.new.len().max(1) as f64;
-            vec![mean.exp(); sequence.new.len()]
+            vec![libm::exp(mean); sequence.new.len()]
         } else {
             let cut = |d: f64| {
                 if settings.clamp {
@@ -164,7 +165,7 @@ impl<'a> Tokens<'a> {
                     d
                 }
             };
-            differences.map(|d| cut(d).exp()).collect()
+            differences.map(|d| libm::exp(cut(d))).collect()
         };
         Self {
             corrections: corrections(old, sequence.sampler, settings),
@@ -181,6 +182,11 @@ impl<'a> Tokens<'a> {
             per_token: vec![Vec::with_capacity(count)],
             ..Loss::default()
         };
+        if !self.sequence.counts {
+            // Not 0 times its numbers: they may be infinite.
+            one.per_token[0].resize(count, 0.0);
+            return one;
+        }
         let mut by_ratio = vec![0.0; count];
         for (t, by_ratio) in by_ratio.iter_mut().enumerate() {
             let (ratio, correction) = (self.ratios[t], self.corrections[t]);
@@ -283,58 +289,36 @@ impl<'a> Tokens<'a> {
             KlKind::K2 => (d * d / 2.0, -d),
             KlKind::K3 if self.settings.clamp => {
                 let held = d.clamp(-20.0, 20.0);
-                let k3 = held.exp() - held - 1.0;
+                let growth = libm::exp(held);
+                let k3 = growth - held - 1.0;
                 let slope = if (d - held).abs() > 0.0 || k3 > 10.0 {
                     0.0
                 } else {
-                    1.0 - held.exp()
+                    1.0 - growth
                 };
                 (k3.min(10.0), slope)
             }
-            KlKind::K3 => (d.exp() - d - 1.0, 1.0 - d.exp()),
+            KlKind::K3 => {
+                let growth = libm::exp(d);
+                (growth - d - 1.0, 1.0 - growth)
+            }
         }
     }
 
     fn count(&self, metrics: &mut LossMetrics, ratio: f64, kl: f64) {
-        if !self.sequence.counts {
-            return;
-        }
         let a = self.sequence.advantage;
+        let (least, most) = match self.settings.kind {
+            LossKind::Cispo => (f64::NEG_INFINITY, self.settings.eps_high),
+            _ => (1.0 - self.settings.eps_low, 1.0 + self.settings.eps_high),
+        };
         metrics.add(&LossMetrics {
             tokens: 1,
-            clipped_low: usize::from(ratio < 1.0 - self.settings.eps_low && a < 0.0),
-            clipped_high: usize::from(ratio > 1.0 + self.settings.eps_high && a > 0.0),
+            clipped_low: usize::from(ratio < least && a < 0.0),
+            clipped_high: usize::from(ratio > most && a > 0.0),
             kl,
             ratio,
             ratio_min: ratio,
             ratio_max: ratio,
         });
-    }
-}
-
-/// The weights that make up for a sampler that computed other log-probabilities; 1 where it did not say.
-fn corrections(old: &[f64], sampler: Option<&[f64]>, settings: &LossSettings) -> Vec<f64> {
-    let Some(sampler) = sampler.filter(|_| settings.correction != Correction::None) else {
-        return vec![1.0; old.len()];
-    };
-    let difference = |(old, sampler): (&f64, &f64)| {
-        let d = old - sampler;
-        if d.is_nan() { 0.0 } else { d }
-    };
-    let differences = old.iter().zip(sampler).map(difference);
-    let (least, most) = (settings.correction_min, settings.correction_cap);
-    let cut = |weight: f64| weight.clamp(least, most);
-    let mask = |weight: f64| {
-        if (least..=most).contains(&weight) {
-            weight
-        } else {
-            0.0
-        }
-    };
-    match settings.correction {
-        Correction::None | Correction::TokenTruncate => differences.map(|d| cut(d.exp())).collect(),
-        Correction::TokenMask => differences.map(|d| mask(d.exp())).collect(),
-        Correction::SequenceTruncate => vec![cut(differences.sum::<f64>().exp()); old.len()],
-        Correction::SequenceMask => vec![mask(differences.sum::<f64>().exp()); old.len()],
     }
 }

@@ -26,40 +26,53 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    /// Of pairs (learner, sampler). Those that are not finite are left out.
+    /// Of pairs (learner, sampler). Those whose difference is not finite are left out; no result is NaN.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of tokens")]
     pub fn of(pairs: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let differences = pairs
+            .into_iter()
+            .map(|(learner, sampler)| learner - sampler);
+        let finite: Vec<f64> = differences.filter(|d| d.is_finite()).collect();
+        if finite.is_empty() {
+            return Self::default();
+        }
         let mut found = Self {
+            tokens: finite.len(),
             ratio_min: f64::INFINITY,
             ..Self::default()
         };
-        let (mut ratios, mut squares) = (0.0, 0.0);
-        for (learner, sampler) in pairs {
-            let d = learner - sampler;
-            if !d.is_finite() {
-                continue;
-            }
-            let ratio = d.exp();
-            found.tokens += 1;
+        for &d in &finite {
+            let ratio = libm::exp(d);
             found.mean += d.abs();
             found.max = found.max.max(d.abs());
             found.k1 -= d;
             found.k3 += ratio - d - 1.0;
             found.ratio_min = found.ratio_min.min(ratio);
+            found.ratio_mean += ratio;
             found.ratio_max = found.ratio_max.max(ratio);
-            ratios += ratio;
-            squares += ratio * ratio;
         }
-        if found.tokens == 0 {
-            return Self::default();
-        }
-        let count = found.tokens as f64;
+        let count = finite.len() as f64;
         found.mean /= count;
         found.k1 /= count;
         found.k3 /= count;
-        found.ratio_mean = ratios / count;
-        found.effective = ratios * ratios / (count * squares);
+        found.ratio_mean /= count;
+        found.effective = effective(&finite) / count;
         found
     }
+}
+
+/// (Σ e^d)² / Σ e^2d, relative to the largest e^d, so that neither sum overflows or vanishes.
+fn effective(differences: &[f64]) -> f64 {
+    let largest = differences
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for d in differences {
+        let weight = libm::exp(d - largest);
+        sum += weight;
+        squares += weight * weight;
+    }
+    sum * sum / squares
 }

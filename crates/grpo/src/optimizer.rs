@@ -28,7 +28,7 @@ pub struct OptimizerSettings {
     pub beta1: f64,
     /// Decay of the mean of its square.
     pub beta2: f64,
-    /// Added to the root of the latter.
+    /// Added to the root of the latter; above 0, for a gradient of 0 would make v NaN otherwise.
     pub epsilon: f64,
     /// Pull of v to 0, by lr times this at each step.
     pub weight_decay: f64,
@@ -75,7 +75,14 @@ impl OptimizerSettings {
         within("lr", self.lr, any, "0 or more")?;
         within("beta1", self.beta1, 1.0, "0 or more, below 1")?;
         within("beta2", self.beta2, 1.0, "0 or more, below 1")?;
-        within("epsilon", self.epsilon, any, "0 or more")?;
+        if self.epsilon == 0.0 {
+            return Err(SettingError {
+                key: "epsilon",
+                found: "0".to_owned(),
+                wanted: "more than 0",
+            });
+        }
+        within("epsilon", self.epsilon, any, "more than 0")?;
         within("weight_decay", self.weight_decay, any, "0 or more")?;
         within("clip", self.clip, any, "0 or more")
     }
@@ -92,7 +99,7 @@ impl OptimizerSettings {
         match self.schedule {
             Schedule::Constant => self.lr,
             Schedule::Linear => self.lr * (1.0 - done),
-            Schedule::Cosine => self.lr * 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            Schedule::Cosine => self.lr * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * done)),
         }
     }
 }

@@ -90,7 +90,7 @@ pub struct LossSettings {
     pub ratio: RatioLevel,
     /// The ratio may fall below 1 by this.
     pub eps_low: f64,
-    /// The ratio may rise above 1 by this; for cispo the cap of the ratio itself.
+    /// The ratio may rise above 1 by this; for cispo the cap of the ratio itself, 1 or more.
     pub eps_high: f64,
     /// Cap of the ratio in the unclipped branch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,11 +147,32 @@ pub struct SettingError {
 }
 
 impl LossSettings {
-    /// Checks the ranges.
+    /// Checks the ranges, and that nothing is set that the loss would not read.
     ///
     /// # Errors
-    /// The first setting that is out of range.
+    /// The first setting that is out of range, or that has no meaning for `kind`.
     pub fn check(&self) -> Result<(), SettingError> {
+        self.check_ranges()?;
+        let of_cispo = self.kind == LossKind::Cispo;
+        let wrong = |key, found: f64, wanted| {
+            Err(SettingError {
+                key,
+                found: found.to_string(),
+                wanted,
+            })
+        };
+        match (self.delta, self.dual_clip) {
+            (Some(delta), _) if of_cispo => wrong("delta", delta, "none with cispo"),
+            (_, Some(limit)) if of_cispo => wrong("dual_clip", limit, "none with cispo"),
+            // The cap itself, not a distance from 1: a cap below 1 cuts even the ratio of a policy that has not moved.
+            _ if of_cispo && self.eps_high < 1.0 => {
+                wrong("eps_high", self.eps_high, "1 or more with cispo")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_ranges(&self) -> Result<(), SettingError> {
         let number = |key, value: f64, least: f64, wanted| {
             if value.is_finite() && value >= least {
                 return Ok(());
