@@ -1,101 +1,12 @@
 //! `tlora train` as a command: the same bytes twice, the same bytes after being killed, and what it refuses.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod support;
+
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny-base");
-
-/// A working directory with problems and a configuration. The problems are not of the model's kind, so the reward may say
-/// nothing; the penalty of the distance to the base does, so that v moves in every step. The model is sure of its tokens: with a
-/// larger rate one update moves some of their ratios below a half.
-fn workplace() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let problem = |i: usize| {
-        let (a, b) = (i % 7, i % 5);
-        format!(
-            "{{\"id\": \"p{i}\", \"question\": \"{a} + {b}?\", \"answer\": \"{}\"}}\n",
-            a + b
-        )
-    };
-    let lines = |range: std::ops::Range<usize>| range.map(problem).collect::<String>();
-    fs_err::write(directory.path().join("train.jsonl"), lines(0..23)).unwrap();
-    fs_err::write(directory.path().join("eval.jsonl"), lines(23..29)).unwrap();
-    let config = format!(
-        "steps = 10\nseed = 3\n[model]\nbase = {BASE:?}\n[adapter]\nu = 4\ngroups = 3\ninit = 0.2\n\
-         [data]\ntrain = \"train.jsonl\"\neval = \"eval.jsonl\"\n\
-         [rollout]\nprompts_per_step = 4\nsamples_per_prompt = 3\nmax_new_tokens = 9\nslots = 5\n\
-         [reward]\nverifier = {{ kind = \"number\", mode = \"lenient\" }}\n[loss]\nbeta = 0.1\n\
-         [optimizer]\nlr = 1e-3\n[update]\nmicro_batch_tokens = 64\nupdates_per_step = 2\n\
-         [evaluation]\nevery = 4\nsamples = 2\n[checkpoint]\nevery = 2\nkeep = 2\n"
-    );
-    fs_err::write(directory.path().join("run.toml"), config).unwrap();
-    directory
-}
-
-fn train(at: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tlora"));
-    command
-        .arg("train")
-        .args(arguments)
-        .args(["--cache-dir", "cache", "--quiet"])
-        .current_dir(at)
-        .stdin(Stdio::null());
-    command
-}
-
-fn run(at: &Path, arguments: &[&str]) -> Output {
-    train(at, arguments).output().unwrap()
-}
-
-fn succeed(at: &Path, arguments: &[&str]) {
-    let output = run(at, arguments);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// All files but the times.
-fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(at) = open.pop() {
-        for entry in fs_err::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.file_name().unwrap() != "timing.jsonl" {
-                let name = path.strip_prefix(directory).unwrap().to_owned();
-                found.insert(name, fs_err::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
-
-/// Without the lengths of timing.jsonl, which a state has too.
-fn comparable(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = files(directory);
-    // A file that was being written when the run was killed keeps its temporary name.
-    files.retain(|name, _| {
-        !name.ends_with("state.json")
-            && !name.to_string_lossy().contains("/.tmp")
-            && !name.to_string_lossy().starts_with(".tmp")
-    });
-    files
-}
-
-fn assert_same(a: &Path, b: &Path) {
-    let (a, b) = (comparable(a), comparable(b));
-    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
-    for (name, bytes) in &a {
-        assert!(bytes == &b[name], "{} differs", name.display());
-    }
-}
+use support::training::{BASE, assert_same, files, log, run, succeed, train, workplace};
 
 #[test]
 fn two_runs_leave_the_same_bytes_whatever_the_threads() {
@@ -175,6 +86,57 @@ fn a_run_that_is_killed_and_resumed_leaves_the_bytes_of_one_that_was_not() {
         assert_same(&at.path().join("whole"), &killed);
     }
     assert!(kills >= 5, "{kills} kills only");
+}
+
+#[test]
+fn fine_tuning_makes_the_solutions_likelier() {
+    let at = workplace();
+    let problem = |i: usize| {
+        format!(
+            "{{\"question\": \"Ann has {i} eggs and sells 2.\", \"answer\": \"{i}-2={}\\n#### {}\"}}\n",
+            i - 2,
+            i - 2
+        )
+    };
+    let lines: String = (11..15).map(problem).collect();
+    fs_err::write(at.path().join("solved.jsonl"), lines).unwrap();
+    let settings = [
+        "method=sft",
+        "loss.beta=0",
+        "adapter.init=0",
+        "update.updates_per_step=1",
+        "rollout.max_new_tokens=16",
+        "optimizer.lr=5e-3",
+        "reward.verifier={kind=\"gsm8k\"}",
+    ];
+    let mut arguments = vec!["run.toml", "-o", "sft", "--train", "solved.jsonl"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    // Problems of the held-out file are no more than evaluated.
+    succeed(at.path(), &arguments);
+    // Every step has the same four solutions, so the mean log-probability has no noise in it.
+    let log_probs: Vec<f64> = log(&at.path().join("sft"), "metrics.jsonl")
+        .iter()
+        .map(|line| line["log_prob"].as_f64().unwrap())
+        .collect();
+    assert!(
+        log_probs.last().unwrap() - log_probs[0] > 0.01,
+        "{log_probs:?}"
+    );
+    let samples = log(&at.path().join("sft"), "samples.jsonl");
+    assert_eq!(samples.len(), 4 * 10);
+    for sample in samples {
+        let completion = sample["completion"].as_str().unwrap();
+        assert!(
+            completion.contains("-2=") && sample["strict"] == 1.0,
+            "{sample}"
+        );
+    }
+    arguments.extend(["--set", "rollout.resample=1"]);
+    arguments[2] = "refused";
+    let output = run(at.path(), &arguments);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("rollout.resample"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What the tests of the command share: small checkpoints, written byte by byte, and runs of the binary.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod training;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

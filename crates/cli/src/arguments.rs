@@ -15,7 +15,9 @@ pub(crate) use signing::{
     AttestOptions, KeyTypeOption, KeygenOptions, PassphraseOption, SignOptions,
 };
 
-pub(crate) use training::{EvalOptions, SettingOptions, TrainOptions};
+pub(crate) use training::{
+    ConfigurationOptions, EvalOptions, SettingOptions, SweepOptions, TrainOptions,
+};
 
 /// TinyLoRA adapters: files of about a hundred bytes that steer a whole model.
 #[derive(Debug, Parser)]
@@ -46,6 +48,7 @@ pub(crate) enum Command {
     Convert(Box<ConvertOptions>),
     Export(Box<ExportOptions>),
     Train(Box<TrainOptions>),
+    Sweep(Box<SweepOptions>),
     Eval(Box<EvalOptions>),
     Digest(DigestOptions),
     Verify(Box<VerifyOptions>),

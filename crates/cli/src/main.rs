@@ -42,6 +42,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Convert(options) => commands::convert::run(&options),
         Command::Export(options) => commands::export::run(&options),
         Command::Train(options) => commands::train::run(&options),
+        Command::Sweep(options) => commands::sweep::run(&options),
         Command::Eval(options) => commands::eval::run(&options),
         Command::Digest(options) => commands::digest::run(&options),
         Command::Verify(options) => commands::verify::run(&options),

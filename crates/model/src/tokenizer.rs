@@ -109,6 +109,14 @@ impl Tokenizer {
         &self.stop
     }
 
+    /// The token that ends a text of the model: `eos_token` of tokenizer_config.json, else the first of the stop tokens.
+    #[must_use]
+    pub fn end_token(&self) -> Option<u32> {
+        let text = self.special.get("eos_token").and_then(Json::as_str);
+        let token = text.and_then(|text| self.token(text));
+        token.or_else(|| self.stop.first().copied())
+    }
+
     /// The chat template, if there is one.
     #[must_use]
     pub fn chat_template(&self) -> Option<&str> {

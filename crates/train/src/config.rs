@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tlora_grpo::{AdvantageScale, LossSettings, OptimizerSettings};
+use tlora_grpo::{AdvantageScale, Correction, LossSettings, OptimizerSettings};
 use tlora_reward::VerifierSettings;
 use toml::{Table, Value};
 
@@ -17,6 +17,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Steps of the run; each samples once.
     pub steps: u64,
+    /// What the steps do.
+    pub method: Method,
     /// What is trained on.
     pub model: ModelSettings,
     /// What is trained.
@@ -43,6 +45,17 @@ pub struct RunConfig {
     pub checkpoint: CheckpointSettings,
     /// When a run stops by itself.
     pub guard: GuardSettings,
+}
+
+/// What is learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Completions of the model, by their rewards.
+    #[default]
+    Grpo,
+    /// The solutions of the data: the baseline that the paper compares with.
+    Sft,
 }
 
 /// `[model]`
@@ -258,6 +271,7 @@ impl Default for RunConfig {
         Self {
             seed: 42,
             steps: 100,
+            method: Method::default(),
             model: ModelSettings::default(),
             adapter: AdapterSettings::default(),
             data: DataSettings::default(),
@@ -538,6 +552,15 @@ impl RunConfig {
             self.guard.max_kl,
             guarded,
             "0 while loss.beta is 0: no KL is computed then",
+        )?;
+        let samples = self.loss.correction != Correction::None
+            || rollout.resample > 0
+            || self.reward.shuffled;
+        require(
+            "method",
+            "sft",
+            !(self.method == Method::Sft && samples),
+            "grpo with loss.correction, rollout.resample or reward.shuffled: they are about samples",
         )?;
         require(
             "checkpoint.every",

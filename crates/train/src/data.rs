@@ -22,6 +22,8 @@ pub struct Problem {
     pub question: String,
     /// The gold answer.
     pub answer: String,
+    /// The answer as it stands in the file, with the working if there is one.
+    pub solution: String,
 }
 
 /// The problems of a file.
@@ -85,6 +87,7 @@ pub fn read(
             id: id(line.id.as_ref(), number),
             question: line.question,
             answer: gold(&line.answer),
+            solution: line.answer.trim().to_owned(),
         };
         if !ids.insert(problem.id.clone()) {
             return Err(fault(format!("the id {:?} occurs twice", problem.id)));

@@ -1,6 +1,6 @@
 //! From a problem to the tokens of its prompt.
 
-use tlora_model::{Message, Tokenizer};
+use tlora_model::{Message, Sample, Tokenizer};
 
 use crate::config::PromptSettings;
 use crate::data::{Problem, hexadecimal};
@@ -70,6 +70,22 @@ impl<'a> Prompter<'a> {
         Ok(Prompt {
             id: problem.id.clone(),
             tokens: self.tokenizer.encode(&self.text(&problem.question)?)?,
+        })
+    }
+
+    /// The solution of a problem as a completion: its tokens and the one that ends a text.
+    ///
+    /// # Errors
+    /// The tokenizer refuses.
+    pub fn solution(&self, problem: &Problem, limit: usize) -> Result<Sample, TrainError> {
+        let mut tokens = self.tokenizer.encode(&problem.solution)?;
+        tokens.extend(self.tokenizer.end_token());
+        let truncated = tokens.len() > limit;
+        tokens.truncate(limit);
+        Ok(Sample {
+            tokens,
+            log_probs: Vec::new(),
+            truncated,
         })
     }
 

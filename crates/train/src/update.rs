@@ -38,6 +38,8 @@ pub(crate) struct Updated {
     pub metrics: LossMetrics,
     /// Sampler against learner.
     pub mismatch: Mismatch,
+    /// Mean log-probability of the tokens that were computed.
+    pub log_prob: f64,
     /// Mean entropy of the tokens that were computed.
     pub entropy: f64,
     /// Tokens that were computed, prompts included.
@@ -88,7 +90,7 @@ impl<'a> Update<'a> {
         let batches = self.micro_batches();
         let mut updated = Updated::default();
         let mut sum = self.policy.projections.no_gradient();
-        let (mut pairs, mut entropy, mut tokens) = (Vec::new(), 0.0, 0_usize);
+        let (mut pairs, mut entropy, mut log_prob, mut tokens) = (Vec::new(), 0.0, 0.0, 0_usize);
         for pieces in &batches {
             let (scores, gradient) =
                 self.micro_batch(pieces, batches.len(), &steering, &mut updated)?;
@@ -98,14 +100,16 @@ impl<'a> Update<'a> {
                 let both = scores.iter().zip(sampler);
                 pairs.extend(both.map(|(score, &sampler)| (score.log_prob, f64::from(sampler))));
                 entropy += scores.iter().map(|score| score.entropy).sum::<f64>();
+                log_prob += scores.iter().map(|score| score.log_prob).sum::<f64>();
                 tokens += scores.len();
             }
         }
         updated.gradient = self.policy.projections.gradient(&sum);
         updated.mismatch = Mismatch::of(pairs);
         #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
-        let mean = entropy / tokens.max(1) as f64;
-        updated.entropy = mean;
+        let count = tokens.max(1) as f64;
+        updated.entropy = entropy / count;
+        updated.log_prob = log_prob / count;
         Ok(updated)
     }
 

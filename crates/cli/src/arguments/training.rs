@@ -1,4 +1,4 @@
-//! `train` and `eval`.
+//! `train`, `sweep` and `eval`.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,29 @@ Examples:
   tlora train run.toml --set optimizer.lr=1e-3 --set seed=7 -o runs/second
   tlora train run.toml -o runs/first --resume")]
 pub(crate) struct TrainOptions {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationOptions,
+    /// The run directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Go on from the newest checkpoint of DIR
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Load everything, print the settings and the memory plan, and stop
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+}
+
+/// Where the settings of a run come from.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigurationOptions {
     /// The configuration
     #[arg(value_name = "RUN.toml")]
     pub(crate) config: Option<PathBuf>,
@@ -35,16 +58,33 @@ pub(crate) struct TrainOptions {
     /// Held-out problems to evaluate on (sets data.eval)
     #[arg(long, value_name = "FILE")]
     pub(crate) eval: Option<PathBuf>,
-    /// The run directory
+}
+
+/// Train with several settings, and compare what came out
+///
+/// Every --vary names a setting and the values that it takes; the runs are all the combinations. With several names, as in
+/// `--vary adapter.u,adapter.groups=1:1,13:1`, the values go together. Each run has a directory of its own in DIR, named by its
+/// values; one that is finished is not run again, and one that was interrupted goes on. The table counts runs that differ in nothing
+/// but the seed as one line, with their mean and deviation. DIR gets it as sweep.csv, sweep.json and sweep.html.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tlora sweep run.toml --vary optimizer.lr=1e-4,1e-3,1e-2 --vary seed=1,2,3 -o sweeps/rate
+  tlora sweep run.toml --vary adapter.u,adapter.groups=1:1,13:1,4:13 --vary seed=1,2,3 -o sweeps/size
+  tlora sweep run.toml --vary method=grpo,sft --set steps=60 -o sweeps/method")]
+pub(crate) struct SweepOptions {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationOptions,
+    /// A setting and its values, or several whose values go together; may be repeated
+    #[arg(long, value_name = "KEY=V1,V2", required = true)]
+    pub(crate) vary: Vec<String>,
+    /// The directory of the runs
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// Go on from the newest checkpoint of DIR
+    /// Say what would be run, and stop
     #[arg(long)]
-    pub(crate) resume: bool,
-    /// Load everything, print the settings and the memory plan, and stop
-    #[arg(long, conflicts_with = "resume")]
     pub(crate) dry_run: bool,
-    /// Print the result as JSON
+    /// Print the table as JSON
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

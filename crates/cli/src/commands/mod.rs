@@ -13,5 +13,6 @@ pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod quickstart;
 pub(crate) mod sign;
+pub(crate) mod sweep;
 pub(crate) mod train;
 pub(crate) mod verify;

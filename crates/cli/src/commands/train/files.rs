@@ -1,10 +1,10 @@
-//! `provenance.json` of a run directory: what went in.
+//! `provenance.json` and `result.json` of a run directory: what went in, and how the run ended.
 
 use serde_json::{Value, json};
 use tlora_checkpoint::{Checkpoint, digest_files};
 use tlora_train::{RunConfig, RunDirectory};
 
-use super::Problems;
+use super::problems::Problems;
 use crate::explain::{Subject, training};
 use crate::failure::Failure;
 use crate::terminal::warn;
@@ -67,9 +67,18 @@ pub(super) fn adapter_step(directory: &RunDirectory, step: u64) -> Result<(), Fa
     write(directory, &record)
 }
 
+/// Writes how the run ended.
+pub(super) fn result(directory: &RunDirectory, result: &Value) -> Result<(), Failure> {
+    write_json(directory, "result.json", result)
+}
+
 fn write(directory: &RunDirectory, record: &Value) -> Result<(), Failure> {
+    write_json(directory, FILE, record)
+}
+
+fn write_json(directory: &RunDirectory, name: &str, record: &Value) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(record).map_err(|e| training(e.into()))?;
     directory
-        .file(FILE, format!("{text}\n").as_bytes())
+        .file(name, format!("{text}\n").as_bytes())
         .map_err(training)
 }

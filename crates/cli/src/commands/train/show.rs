@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tlora_model::MemoryPlan;
+use tlora_train::config::Method;
 use tlora_train::evaluate::{Result as EvaluationResult, Share};
 use tlora_train::{Ending, Finished, Observer, Phase, Policy, RunConfig, StepMetrics};
 
-use super::Problems;
+use super::problems::Problems;
 use crate::escape::Untrusted;
 use crate::progress::{Bar, size};
 use crate::terminal::note;
@@ -26,9 +27,13 @@ pub(super) fn start(config: &RunConfig, policy: &Policy, problems: &Problems, pl
         problems.train.len(),
         problems.eval.len()
     ));
+    let of_each = match config.method {
+        Method::Grpo => format!("{} completions each", rollout.samples_per_prompt),
+        Method::Sft => "the solution of each".to_owned(),
+    };
     note(format_args!(
-        "a step            {} problems, {} completions each, at most {} tokens",
-        rollout.prompts_per_step, rollout.samples_per_prompt, rollout.max_new_tokens
+        "a step            {} problems, {of_each}, at most {} tokens",
+        rollout.prompts_per_step, rollout.max_new_tokens
     ));
     let begin = if config.adapter.init == 0.0 {
         "zeros: step 0 is the base model".to_owned()
@@ -51,22 +56,32 @@ pub(super) fn start(config: &RunConfig, policy: &Policy, problems: &Problems, pl
     ));
 }
 
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    Nothing,
+    /// Evaluations, and a bar between them.
+    Evaluations,
+    /// Steps too.
+    Steps,
+}
+
 /// A line for each step, and a bar while it goes on.
 pub(super) struct Steps {
     bar: Bar,
     steps: u64,
-    quiet: bool,
+    detail: Detail,
     started: Instant,
     first: Cell<Option<u64>>,
     phase: RefCell<(Instant, usize)>,
 }
 
 impl Steps {
-    pub(super) fn new(steps: u64, quiet: bool) -> Self {
+    pub(super) fn new(steps: u64, detail: Detail) -> Self {
         Self {
-            bar: Bar::new(quiet),
+            bar: Bar::new(detail == Detail::Nothing),
             steps,
-            quiet,
+            detail,
             started: Instant::now(),
             first: Cell::new(None),
             phase: RefCell::new((Instant::now(), 0)),
@@ -103,7 +118,7 @@ impl Observer for Steps {
         if self.first.get().is_none() {
             self.first.set(Some(metrics.step));
         }
-        if self.quiet {
+        if self.detail != Detail::Steps {
             return;
         }
         let left = self.left(metrics.step).as_secs();
@@ -124,7 +139,7 @@ impl Observer for Steps {
     }
 
     fn evaluated(&self, step: u64, kind: &str, result: &EvaluationResult) {
-        if self.quiet {
+        if self.detail == Detail::Nothing {
             return;
         }
         let lenient = result.lenient.map_or(String::new(), |share| {

@@ -1,0 +1,209 @@
+//! One run, from its configuration to its adapter.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use serde_json::{Value, json};
+use tlora_checkpoint::Checkpoint;
+use tlora_train::evaluate::Verifiers;
+use tlora_train::{
+    Ending, Finished, NativeRollouts, Policy, Prompter, RunConfig, RunDirectory, State, TrainError,
+    Trainer,
+};
+
+use super::problems::Problems;
+use super::show::Detail;
+use super::{files, memory, policy, show};
+use crate::base;
+use crate::environment::Environment;
+use crate::explain::training;
+use crate::failure::Failure;
+
+/// What a run is started with.
+pub(crate) struct Session<'a> {
+    pub(crate) config: &'a RunConfig,
+    /// The run directory.
+    pub(crate) output: &'a Path,
+    /// Whether to go on from its newest checkpoint.
+    pub(crate) resume: bool,
+    pub(crate) environment: &'a Environment,
+    /// What is said on the way.
+    pub(crate) detail: Detail,
+}
+
+/// What a run left.
+pub(crate) struct Left {
+    pub(crate) adapter: PathBuf,
+    pub(crate) finished: Finished,
+    bytes: usize,
+    digest: String,
+}
+
+impl Left {
+    /// As `result.json` has it.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "version": 1,
+            "bytes": self.bytes, "step": self.finished.step, "v": self.finished.v,
+            "ending": match self.finished.ending {
+                Ending::Complete => "complete",
+                Ending::Patience => "patience",
+                Ending::Interrupted => "interrupted",
+            },
+            "digest": self.digest,
+        })
+    }
+}
+
+/// Everything of a run but its directory.
+struct Parts<'a> {
+    checkpoint: &'a Checkpoint,
+    policy: &'a Policy,
+    verifiers: &'a Verifiers,
+    prompter: &'a Prompter<'a>,
+    problems: &'a Problems,
+    /// The configuration with every key.
+    resolved: &'a str,
+}
+
+impl Session<'_> {
+    /// Loads everything, says what would be done, and gives the configuration with every key.
+    pub(crate) fn dry_run(&self) -> Result<String, Failure> {
+        self.prepared(|parts| Ok(parts.resolved.to_owned()))
+    }
+
+    /// Trains to the end, or until `stop` is set.
+    pub(crate) fn train(&self, stop: &AtomicBool) -> Result<Left, Failure> {
+        let state = match self.resume {
+            true => Some(newest(self.output)?),
+            false => None,
+        };
+        self.prepared(|parts| self.trained(parts, state.as_ref(), stop))
+    }
+
+    fn prepared<T>(
+        &self,
+        work: impl FnOnce(&Parts<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let config = self.config;
+        let checkpoint = base::open(&config.model.base, &self.environment.bar)?;
+        let policy = policy::load(config, &checkpoint, self.environment)?;
+        let verifiers = Verifiers::new(&config.reward.verifier).map_err(training)?;
+        let prompter = Prompter::new(&config.prompt, &policy).map_err(training)?;
+        let problems = Problems::read(config, &prompter, &verifiers)?;
+        let plan = memory::plan(config, &policy, &problems.train);
+        if self.detail == Detail::Steps {
+            show::start(config, &policy, &problems, &plan);
+        }
+        memory::ensure_fits(&plan)?;
+        work(&Parts {
+            checkpoint: &checkpoint,
+            policy: &policy,
+            verifiers: &verifiers,
+            prompter: &prompter,
+            problems: &problems,
+            resolved: &config.resolved().map_err(training)?,
+        })
+    }
+
+    fn trained(
+        &self,
+        parts: &Parts<'_>,
+        state: Option<&State>,
+        stop: &AtomicBool,
+    ) -> Result<Left, Failure> {
+        let identity = identity(parts);
+        let mut directory = self.open(parts.resolved, state, &identity)?;
+        files::provenance(&directory, parts.checkpoint, self.config, parts.problems)?;
+        let observer = show::Steps::new(self.config.steps, self.detail);
+        let mut rollouts = NativeRollouts::new(parts.policy, self.config.rollout.slots);
+        let finished = Trainer {
+            config: self.config,
+            policy: parts.policy,
+            prompter: parts.prompter,
+            rollouts: &mut rollouts,
+            verifiers: parts.verifiers,
+            train: &parts.problems.train,
+            eval: &parts.problems.eval,
+            observer: &observer,
+            stop,
+        }
+        .run(&mut directory, &identity, state)
+        .map_err(|error| failed(error, self.output))?;
+        self.finish(parts.policy, &directory, finished)
+    }
+
+    fn open(
+        &self,
+        resolved: &str,
+        state: Option<&State>,
+        identity: &str,
+    ) -> Result<RunDirectory, Failure> {
+        let Some(state) = state else {
+            return RunDirectory::create(self.output, resolved).map_err(training);
+        };
+        if state.run != identity {
+            return Err(Failure::no(format!(
+                "the checkpoint in {} is of another run",
+                self.output.display()
+            ))
+            .hint("settings, data and prompts have to be those of config.toml; leave RUN.toml and --set away to resume with them"));
+        }
+        RunDirectory::resume(self.output, &state.logs).map_err(training)
+    }
+
+    fn finish(
+        &self,
+        policy: &Policy,
+        directory: &RunDirectory,
+        finished: Finished,
+    ) -> Result<Left, Failure> {
+        let precision = tlora_train::precision(self.config.adapter.precision);
+        let adapter = policy.adapter(&finished.v, precision).map_err(training)?;
+        let bytes = adapter.to_bytes();
+        directory.file("adapter.tlora", &bytes).map_err(training)?;
+        files::adapter_step(directory, finished.step)?;
+        let left = Left {
+            adapter: directory.path().join("adapter.tlora"),
+            finished,
+            bytes: bytes.len(),
+            digest: tlora_train::digest(&bytes),
+        };
+        files::result(directory, &left.json())?;
+        if self.detail != Detail::Nothing {
+            show::end(&left.adapter, left.bytes, &left.finished);
+        }
+        Ok(left)
+    }
+}
+
+fn newest(directory: &Path) -> Result<State, Failure> {
+    State::newest(directory).map_err(training)?.ok_or_else(|| {
+        Failure::unknown(format!(
+            "{} has no checkpoint to go on from",
+            directory.display()
+        ))
+        .hint("start the run without --resume")
+    })
+}
+
+/// What a checkpoint has to agree with: every setting but how long the run is, the data and the prompts.
+fn identity(parts: &Parts<'_>) -> String {
+    let mut text = parts.resolved.to_owned();
+    for (name, digest) in &parts.problems.files {
+        text.push_str(&format!("{name} {digest}\n"));
+    }
+    text.push_str(&parts.prompter.digest());
+    tlora_train::digest(text.as_bytes())
+}
+
+fn failed(error: TrainError, directory: &Path) -> Failure {
+    let diverged = matches!(error, TrainError::Diverged { .. });
+    let failure = training(error).fact("run directory", directory.display().to_string());
+    if diverged {
+        failure
+            .hint("a smaller optimizer.lr, or a checkpoint from before; the logs say when it began")
+    } else {
+        failure
+    }
+}

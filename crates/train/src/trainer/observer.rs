@@ -1,0 +1,37 @@
+//! Who hears from a run while it goes on.
+
+use super::StepMetrics;
+use crate::evaluate::Result as EvaluationResult;
+
+/// What a run hears from while it goes on.
+pub trait Observer {
+    /// Something begins, of so many completions.
+    fn phase(&self, phase: Phase, completions: usize) {
+        let _ = (phase, completions);
+    }
+    /// So many tokens more were drawn.
+    fn drawn(&self, tokens: usize) {
+        let _ = tokens;
+    }
+    /// A step is done.
+    fn step(&self, metrics: &StepMetrics) {
+        let _ = metrics;
+    }
+    /// An evaluation is done.
+    fn evaluated(&self, step: u64, kind: &str, result: &EvaluationResult) {
+        let _ = (step, kind, result);
+    }
+}
+
+impl Observer for () {}
+
+/// Parts of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Completions are sampled.
+    Rollout,
+    /// The gradient is computed.
+    Update,
+    /// Problems are answered for an evaluation.
+    Evaluation,
+}
