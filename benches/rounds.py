@@ -12,8 +12,8 @@ from pathlib import Path
 CALM = 0.1
 
 
-def run(command: list, threads: int, **variables: str) -> dict:
-    """The JSON that a program prints last, with `peak_rss_kb`, in units of 1,024 bytes, as the kernel counted it, and `others`."""
+def run(command: list, threads: int, read=None, **variables: str) -> dict:
+    """The JSON that a program prints last, or what `read` finds of it afterwards, with `peak_rss_kb`, in units of 1,024 bytes, as the kernel counted it, and `others`."""
     count = str(threads)
     env = os.environ | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "RAYON_NUM_THREADS": count, "TOKENIZERS_PARALLELISM": "false"}
     env |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
@@ -25,7 +25,8 @@ def run(command: list, threads: int, **variables: str) -> dict:
     if process.returncode != 0:
         sys.exit(f"{command}: exit code {process.returncode}\n{text}")
     others = (busy_seconds() - busy - usage.ru_utime - usage.ru_stime) / (time.monotonic() - start)
-    return json.loads(text.strip().splitlines()[-1]) | {"peak_rss_kb": usage.ru_maxrss, "others": round(max(others, 0.0), 2)}
+    found = read() if read else json.loads(text.strip().splitlines()[-1])
+    return found | {"peak_rss_kb": usage.ru_maxrss, "others": round(max(others, 0.0), 2)}
 
 
 def busy_seconds() -> float:

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""GRPO steps of the native engine against TRL with PEFT TinyLoRA, on one CPU: seconds and peak memory.
+"""GRPO steps of `tlora train` against TRL with PEFT TinyLoRA, on one CPU: seconds and peak memory.
 
-    cargo build --release -p tlora-train --example bench_step
-    step_vs_trl.py --model PATH/TO/smollm2-135m --bench target/release/examples/bench_step [--rounds 3] [--steps 3] [--threads 2]
+    cargo build --release
+    step_vs_trl.py --model PATH/TO/smollm2-135m --tlora target/release/tlora [--rounds 3] [--steps 3] [--threads 2]
 
 A step is 8 prompts x 4 samples of at most 64 tokens, their rewards, and one update: r = 2, u = 13, one group, v as each program starts it,
 temperature 1, learning rate 1e-3, no KL term, in f32. A completion is worth 1 if it has a `=`, else 0, which SmolLM2 does in about
 half of them: groups whose rewards are all equal, which ours skips, are rare. TRL generates with transformers and recomputes
-activations, as is its default; a second run of it does not. The first step is a warm-up and left out, as is loading.
+activations, as is its default; a second run of it does not. The first step is a warm-up and left out, as is loading; peak memory is
+of the whole program.
 
-The programs draw other samples, so the tokens are counted too, and time per generated token compared. The example is given the
-model, a file of {"question", "answer"} lines and the numbers above, and prints JSON with the keys of `summary`. Without --bench
-only TRL runs.
+The programs draw other samples, so the tokens are counted too, and time per generated token compared. Without --tlora only TRL runs.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import warnings
@@ -80,6 +80,30 @@ def trl(model: Path, steps: int, threads: int, checkpointing: bool) -> dict:
     return summary([log["step_time"] for log in counted], [log["completions/mean_length"] for log in counted], [log["reward"] for log in counted])
 
 
+def tlora(binary: Path, model: Path, work: Path, steps: int, threads: int) -> dict:
+    """One run of ours: steps + 1 steps, the first one not counted."""
+    data, out = work / "questions.jsonl", work / "run"
+    # The pattern finds the same text in every right completion, which is the gold answer of all.
+    data.write_text("".join(json.dumps({"question": question, "answer": PATTERN}) + "\n" for question, _ in QUESTIONS))
+    shutil.rmtree(out, ignore_errors=True)
+    settings = {
+        "steps": steps + 1, "seed": 1, "rollout.prompts_per_step": len(QUESTIONS), "rollout.samples_per_prompt": SAMPLES,
+        "rollout.max_new_tokens": NEW, "rollout.slots": len(QUESTIONS) * SAMPLES, "optimizer.lr": RATE,
+        "reward.verifier": f'{{kind = "regex", pattern = "({PATTERN})"}}',
+    }
+    command = [binary, "train", "--base", model, "--train", data, "-o", out, "--threads", threads, "--quiet"]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+
+    def read() -> dict:
+        lines = {name: [json.loads(line) for line in (out / name).read_text().splitlines()][1:] for name in ("timing.jsonl", "metrics.jsonl")}
+        seconds = [line["rollout_seconds"] + line["update_seconds"] for line in lines["timing.jsonl"]]
+        assert len(seconds) == steps, f"{len(seconds)} steps"
+        return summary(seconds, [line["length"] for line in lines["metrics.jsonl"]], [line["reward"] for line in lines["metrics.jsonl"]])
+
+    return rounds.run(command, threads, read)
+
+
 def summary(seconds: list[float], lengths: list[float], rewards: list[float]) -> dict:
     """The median seconds of a step, all seconds over all generated tokens, tokens of a completion, and the average reward."""
     tokens = [length * len(QUESTIONS) * SAMPLES for length in lengths]
@@ -89,7 +113,7 @@ def summary(seconds: list[float], lengths: list[float], rewards: list[float]) ->
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--model", type=Path, required=True)
-    p.add_argument("--bench", type=Path, help="the example bench_step")
+    p.add_argument("--tlora", type=Path, help="the command")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--steps", type=int, default=3, help="that count, in each run")
     p.add_argument("--threads", type=int, default=2)
@@ -101,26 +125,24 @@ def main() -> None:
     print(rounds.machine(args.threads))
     print(f"{args.model.name}: {len(QUESTIONS)} prompts x {SAMPLES} samples, at most {NEW} tokens")
     with tempfile.TemporaryDirectory(prefix="step-") as work:
-        compare(args, Path(work) / "questions.jsonl")
+        compare(args, Path(work))
 
 
-def compare(args: argparse.Namespace, data: Path) -> None:
-    data.write_text("".join(json.dumps({"question": question, "answer": answer}) + "\n" for question, answer in QUESTIONS))
+def compare(args: argparse.Namespace, work: Path) -> None:
     same = ["--steps", args.steps, "--threads", args.threads]
 
     def peer(kind: str):
         return lambda: rounds.run([sys.executable, __file__, "--model", args.model, "--peer", kind, *same], args.threads)
 
     programs = {"checkpointing": peer("checkpointing"), "plain": peer("plain")}
-    if args.bench:
-        ours = [args.bench, args.model, data, "--samples", SAMPLES, "--new", NEW, "--pattern", PATTERN, "--rate", RATE, *same]
-        programs = {"tlora": lambda: rounds.run(ours, args.threads)} | programs
+    if args.tlora:
+        programs = {"tlora": lambda: tlora(args.tlora, args.model, work, args.steps, args.threads)} | programs
     found = rounds.alternate(args.rounds, **programs)
     for name, runs in found.items():
         seconds, each, length, reward = (rounds.median(runs, key) for key in ("seconds", "seconds_per_token", "mean_length", "reward"))
         print(f"  {name}: {seconds:.1f} s a step, {1e3 * each:.1f} ms a generated token, {length:.1f} tokens a completion, "
               f"reward {reward:.2f}, peak {rounds.megabytes(rounds.median(runs, 'peak_rss_kb'))}")
-    for name in ("checkpointing", "plain") if args.bench else ():
+    for name in ("checkpointing", "plain") if args.tlora else ():
         speed, token = (rounds.ratio(found[name], found["tlora"], key) for key in ("seconds", "seconds_per_token"))
         memory = rounds.ratio(found["tlora"], found[name], "peak_rss_kb")
         print(f"  against TRL, {name}: {speed} times as fast a step, {token} a token, {memory} of its memory")

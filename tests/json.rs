@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use support::Scratch;
+use support::{Scratch, training};
 
 /// The names of all members, at any depth.
 fn member_names(value: &Value, names: &mut BTreeSet<String>) {
@@ -26,7 +26,8 @@ fn member_names(value: &Value, names: &mut BTreeSet<String>) {
 fn the_document_names_every_field() {
     let scratch = Scratch::new();
     scratch.base_and_adapter();
-    let arguments: [&[&str]; 5] = [
+    training::problems(&scratch.path(""));
+    let arguments: [&[&str]; 8] = [
         &["digest", "base", "--files", "--json"],
         &[
             "inspect",
@@ -63,6 +64,23 @@ fn the_document_names_every_field() {
             "converted.tlora",
             "--precision",
             "bf16",
+            "--json",
+        ],
+        &["train", "run.toml", "-o", "run", "--json"],
+        &[
+            "sweep", "run.toml", "--vary", "seed=1,2", "-o", "sweep", "--json",
+        ],
+        &[
+            "eval",
+            training::BASE,
+            "--adapter",
+            "run/adapter.tlora",
+            "--data",
+            "eval.jsonl",
+            "--config",
+            "run.toml",
+            "--samples",
+            "2",
             "--json",
         ],
     ];

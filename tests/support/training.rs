@@ -11,6 +11,12 @@ pub(crate) const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tin
 /// larger rate one update moves some of their ratios below a half.
 pub(crate) fn workplace() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
+    problems(directory.path());
+    directory
+}
+
+/// Writes them into a directory.
+pub(crate) fn problems(directory: &Path) {
     let problem = |i: usize| {
         let (a, b) = (i % 7, i % 5);
         format!(
@@ -19,8 +25,8 @@ pub(crate) fn workplace() -> tempfile::TempDir {
         )
     };
     let lines = |range: std::ops::Range<usize>| range.map(problem).collect::<String>();
-    fs_err::write(directory.path().join("train.jsonl"), lines(0..23)).unwrap();
-    fs_err::write(directory.path().join("eval.jsonl"), lines(23..29)).unwrap();
+    fs_err::write(directory.join("train.jsonl"), lines(0..23)).unwrap();
+    fs_err::write(directory.join("eval.jsonl"), lines(23..29)).unwrap();
     let config = format!(
         "steps = 10\nseed = 3\n[model]\nbase = {BASE:?}\n[adapter]\nu = 4\ngroups = 3\ninit = 0.2\n\
          [data]\ntrain = \"train.jsonl\"\neval = \"eval.jsonl\"\n\
@@ -29,8 +35,7 @@ pub(crate) fn workplace() -> tempfile::TempDir {
          [optimizer]\nlr = 1e-3\n[update]\nmicro_batch_tokens = 64\nupdates_per_step = 2\n\
          [evaluation]\nevery = 4\nsamples = 2\n[checkpoint]\nevery = 2\nkeep = 2\n"
     );
-    fs_err::write(directory.path().join("run.toml"), config).unwrap();
-    directory
+    fs_err::write(directory.join("run.toml"), config).unwrap();
 }
 
 pub(crate) fn train(at: &Path, arguments: &[&str]) -> Command {

@@ -71,7 +71,7 @@ pub(crate) fn run(options: &EvalOptions) -> Result<Exit, Failure> {
             })
             .collect();
         return print_json(&json!({
-            "base": options.base.base, "adapter": options.adapter, "problems": tasks.len(), "data_sha256": sha256,
+            "version": 1, "base": options.base.base, "adapter": options.adapter, "problems": tasks.len(), "data_sha256": sha256,
             "prompt": prompter.digest(), "verifier": verifiers.strict.id(),
             "lenient_verifier": verifiers.lenient.as_ref().map(|verifier| verifier.id()), "results": results,
         }));
