@@ -140,6 +140,76 @@ fn fine_tuning_makes_the_solutions_likelier() {
 }
 
 #[test]
+#[cfg(unix)]
+fn an_interruption_finishes_the_step_and_saves() {
+    let at = workplace();
+    let settings = ["--set", "steps=40", "--set", "checkpoint.every=1000"];
+    succeed(
+        at.path(),
+        &[&["run.toml", "-o", "whole"], &settings[..]].concat(),
+    );
+    let mut child = train(
+        at.path(),
+        &[&["run.toml", "-o", "stopped"], &settings[..]].concat(),
+    )
+    .stderr(Stdio::null())
+    .spawn()
+    .unwrap();
+    let metrics = at.path().join("stopped/metrics.jsonl");
+    while !fs_err::read_to_string(&metrics).is_ok_and(|text| text.lines().count() >= 3) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    assert!(child.wait().unwrap().success());
+    let result: serde_json::Value =
+        serde_json::from_slice(&fs_err::read(at.path().join("stopped/result.json")).unwrap())
+            .unwrap();
+    assert_eq!(result["ending"], "interrupted");
+    // No checkpoint was due; the one that it goes on from is of the step that was finished.
+    let step = result["step"].as_u64().unwrap();
+    assert!((3..40).contains(&step), "{step}");
+    assert_eq!(
+        log(&at.path().join("stopped"), "metrics.jsonl").len() as u64,
+        step
+    );
+    assert!(
+        at.path()
+            .join(format!("stopped/checkpoints/step-{step}/state.json"))
+            .exists()
+    );
+    succeed(at.path(), &["-o", "stopped", "--resume"]);
+    fs_err::remove_dir_all(at.path().join("whole/checkpoints")).unwrap();
+    fs_err::remove_dir_all(at.path().join("stopped/checkpoints")).unwrap();
+    assert_same(&at.path().join("whole"), &at.path().join("stopped"));
+}
+
+#[test]
+fn a_run_whose_kl_grows_too_large_ends_and_says_so() {
+    let at = workplace();
+    let output = run(
+        at.path(),
+        &["run.toml", "-o", "run", "--set", "guard.max_kl=1e-6"],
+    );
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("guard.max_kl") && text.contains("optimizer.lr"),
+        "{text}"
+    );
+    // The step that was too much is in the log, and no adapter was written.
+    let metrics = log(&at.path().join("run"), "metrics.jsonl");
+    assert!(metrics.last().unwrap()["kl"].as_f64().unwrap() > 1e-6);
+    assert!(!at.path().join("run/adapter.tlora").exists());
+    assert!(
+        at.path()
+            .join("run/checkpoints/step-0/adapter.tlora")
+            .exists()
+    );
+}
+
+#[test]
 fn the_run_directory_can_be_attested() {
     let at = workplace();
     succeed(at.path(), &["run.toml", "-o", "run"]);

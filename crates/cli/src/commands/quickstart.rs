@@ -1,4 +1,4 @@
-//! `tlora quickstart`: the main commands on the bundled model, and a promise about the result.
+//! `tlora quickstart`: an adapter from its training to a merged model, on the bundled model, and a promise about the result.
 
 use std::path::{Path, PathBuf};
 
@@ -15,14 +15,18 @@ use crate::failure::Failure;
 use crate::terminal::{ACCENT, print};
 
 /// The digest that the merged model has on every machine; README.md prints it too.
-const MERGED: &str = "tmd1:eaa5deb60336a184d2887c2f99642c19f645d31da04a0b567abf34b712099e36";
+const MERGED: &str = "tmd1:0";
+
+/// Where the bundled model is, as in a clone of the repository: the commands are the same there.
+const BASE: &str = "examples/tiny-base";
 
 /// The commands, as one would type them.
-const COMMANDS: [&str; 3] = [
-    "tlora init tiny-base -o adapter.tlora --u 13 --precision bf16 --name quickstart \
-     --v 0.02,-0.01,0.03,0.01,-0.02,0.02,-0.03,0.01,0.02,-0.01,0.01,0.03,-0.02",
-    "tlora inspect adapter.tlora --base tiny-base",
-    "tlora merge tiny-base adapter.tlora -o merged",
+const COMMANDS: [&str; 5] = [
+    "tlora train examples/tiny-base/train.toml -o run",
+    "tlora inspect run/adapter.tlora --base examples/tiny-base",
+    "tlora merge examples/tiny-base run/adapter.tlora -o merged",
+    "tlora verify run/adapter.tlora --base examples/tiny-base --merged merged",
+    "tlora eval merged --data examples/tiny-base/test.jsonl --config run/config.toml",
 ];
 
 macro_rules! bundled {
@@ -32,7 +36,7 @@ macro_rules! bundled {
 }
 
 /// `examples/tiny-base`.
-const TINY_BASE: [(&str, &[u8]); 7] = bundled![
+const TINY_BASE: [(&str, &[u8]); 10] = bundled![
     "config.json",
     "generation_config.json",
     "model-00001-of-00002.safetensors",
@@ -40,11 +44,14 @@ const TINY_BASE: [(&str, &[u8]); 7] = bundled![
     "model.safetensors.index.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "train.toml",
+    "train.jsonl",
+    "test.jsonl",
 ];
 
 pub(crate) fn run(options: &QuickstartOptions) -> Result<Exit, Failure> {
     let directory = Directory::new(options.dir.as_deref())?;
-    lay_out(&directory.path().join("tiny-base")).map_err(|error| not_prepared(&error))?;
+    lay_out(&directory.path().join(BASE)).map_err(|error| not_prepared(&error))?;
     // The commands then read as they would be typed, without the name of a temporary directory.
     std::env::set_current_dir(directory.path()).map_err(|error| not_prepared(&error))?;
     for command in COMMANDS {

@@ -187,7 +187,7 @@ fn newest(directory: &Path) -> Result<State, Failure> {
     })
 }
 
-/// What a checkpoint has to agree with: every setting but how long the run is, the data and the prompts.
+/// What a checkpoint has to agree with: every setting, the data and the prompts.
 fn identity(parts: &Parts<'_>) -> String {
     let mut text = parts.resolved.to_owned();
     for (name, digest) in &parts.problems.files {
