@@ -1,4 +1,4 @@
-//! `train`, `sweep` and `eval`.
+//! `train`, `sweep`, `report` and `eval`.
 
 use std::path::PathBuf;
 
@@ -91,6 +91,28 @@ pub(crate) struct SweepOptions {
     pub(crate) cache: CacheOptions,
     #[command(flatten)]
     pub(crate) run: RunOptions,
+}
+
+/// Show a training as a page
+///
+/// Writes report.html into each run directory: curves, evaluations with their intervals, the path of v, and samples. The page needs
+/// nothing else, neither files nor a network. `tlora train` writes it at the end; this is for runs that go on, and for older ones.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tlora report runs/first
+  tlora report sweeps/rate/*/
+  tlora report runs/first -o first.html")]
+pub(crate) struct ReportOptions {
+    /// Run directories
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Write the page to this file (of one run only)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace FILE if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
