@@ -38,7 +38,7 @@ fn controls(samples: &Samples) -> String {
     let steps: BTreeSet<u64> = samples.kept.iter().map(|sample| sample.step).collect();
     let mut html = "<form id=\"filter\" hidden>\n<label>Step <select name=\"step\"><option value=\"\">all</option>".to_owned();
     for step in steps {
-        let _ = write!(html, "<option>{step}</option>");
+        let _ = write!(html, "<option value=\"{step}\">{step}</option>");
     }
     html.push_str(
         "</select></label>\n<label>Answer <select name=\"verdict\"><option value=\"\">all</option>",
