@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the top down. A package that is not listed has no place to stand.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("tlora", 7),
     ("tlora-train", 6),
     ("tlora-merge", 6),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 13] = [
     ("tlora-grpo", 1),
     ("tlora-reward", 1),
     ("tlora-format", 1),
+    ("tlora-report", 1),
 ];
 
 #[test]
