@@ -88,11 +88,15 @@ pub(crate) fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// Without the lengths of timing.jsonl, which a state has too.
 fn comparable(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files(directory);
-    // A file that was being written when the run was killed keeps its temporary name.
+    // The page says how long it took, TensorBoard's events have times, and a file that was being written when the run was killed
+    // keeps its temporary name.
     files.retain(|name, _| {
+        let text = name.to_string_lossy();
         !name.ends_with("state.json")
-            && !name.to_string_lossy().contains("/.tmp")
-            && !name.to_string_lossy().starts_with(".tmp")
+            && !name.ends_with("report.html")
+            && !text.contains("tensorboard")
+            && !text.contains("/.tmp")
+            && !text.starts_with(".tmp")
     });
     files
 }

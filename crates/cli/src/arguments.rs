@@ -16,7 +16,7 @@ pub(crate) use signing::{
 };
 
 pub(crate) use training::{
-    ConfigurationOptions, EvalOptions, SettingOptions, SweepOptions, TrainOptions,
+    ConfigurationOptions, EvalOptions, ReportOptions, SettingOptions, SweepOptions, TrainOptions,
 };
 
 /// TinyLoRA adapters: files of about a hundred bytes that steer a whole model.
@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Export(Box<ExportOptions>),
     Train(Box<TrainOptions>),
     Sweep(Box<SweepOptions>),
+    Report(ReportOptions),
     Eval(Box<EvalOptions>),
     Digest(DigestOptions),
     Verify(Box<VerifyOptions>),

@@ -43,6 +43,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Export(options) => commands::export::run(&options),
         Command::Train(options) => commands::train::run(&options),
         Command::Sweep(options) => commands::sweep::run(&options),
+        Command::Report(options) => commands::report::run(&options),
         Command::Eval(options) => commands::eval::run(&options),
         Command::Digest(options) => commands::digest::run(&options),
         Command::Verify(options) => commands::verify::run(&options),

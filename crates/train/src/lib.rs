@@ -29,7 +29,7 @@ pub use prompts::Prompter;
 pub use records::RunDirectory;
 pub use rollouts::{NativeRollouts, Prompt, Rollouts};
 pub use state::State;
-pub use trainer::{Ending, Finished, Observer, Phase, StepMetrics, Trainer};
+pub use trainer::{Both, Ending, Finished, Observer, Phase, StepMetrics, Trainer};
 
 use config::PrecisionSetting;
 use tlora_format::Precision;

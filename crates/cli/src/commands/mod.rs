@@ -12,6 +12,7 @@ pub(crate) mod keygen;
 pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod quickstart;
+pub(crate) mod report;
 pub(crate) mod sign;
 pub(crate) mod sweep;
 pub(crate) mod train;

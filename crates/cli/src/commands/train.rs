@@ -1,5 +1,6 @@
 //! `tlora train`.
 
+mod events;
 mod files;
 mod interruption;
 mod memory;

@@ -21,7 +21,7 @@ mod step;
 
 use collected::Collected;
 pub use metrics::StepMetrics;
-pub use observer::{Observer, Phase};
+pub use observer::{Both, Observer, Phase};
 
 /// What a run is made of.
 pub struct Trainer<'a> {

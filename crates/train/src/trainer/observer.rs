@@ -25,6 +25,31 @@ pub trait Observer {
 
 impl Observer for () {}
 
+/// Two that hear the same.
+pub struct Both<'a>(pub &'a dyn Observer, pub &'a dyn Observer);
+
+impl Observer for Both<'_> {
+    fn phase(&self, phase: Phase, completions: usize) {
+        self.0.phase(phase, completions);
+        self.1.phase(phase, completions);
+    }
+
+    fn drawn(&self, tokens: usize) {
+        self.0.drawn(tokens);
+        self.1.drawn(tokens);
+    }
+
+    fn step(&self, metrics: &StepMetrics) {
+        self.0.step(metrics);
+        self.1.step(metrics);
+    }
+
+    fn evaluated(&self, step: u64, kind: &str, result: &EvaluationResult) {
+        self.0.evaluated(step, kind, result);
+        self.1.evaluated(step, kind, result);
+    }
+}
+
 /// Parts of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

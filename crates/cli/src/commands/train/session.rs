@@ -7,17 +7,20 @@ use serde_json::{Value, json};
 use tlora_checkpoint::Checkpoint;
 use tlora_train::evaluate::Verifiers;
 use tlora_train::{
-    Ending, Finished, NativeRollouts, Policy, Prompter, RunConfig, RunDirectory, State, TrainError,
-    Trainer,
+    Both, Ending, Finished, NativeRollouts, Policy, Prompter, RunConfig, RunDirectory, State,
+    TrainError, Trainer,
 };
 
+use super::events::Events;
 use super::problems::Problems;
 use super::show::Detail;
 use super::{files, memory, policy, show};
 use crate::base;
+use crate::commands::report;
 use crate::environment::Environment;
 use crate::explain::training;
 use crate::failure::Failure;
+use crate::terminal::warn;
 
 /// What a run is started with.
 pub(crate) struct Session<'a> {
@@ -115,7 +118,9 @@ impl Session<'_> {
         let identity = identity(parts);
         let mut directory = self.open(parts.resolved, state, &identity)?;
         files::provenance(&directory, parts.checkpoint, self.config, parts.problems)?;
-        let observer = show::Steps::new(self.config.steps, self.detail);
+        let steps = show::Steps::new(self.config.steps, self.detail);
+        let events = Events::new(self.output, state.map_or(0, |state| state.step + 1))?;
+        let observer = Both(&steps, &events);
         let mut rollouts = NativeRollouts::new(parts.policy, self.config.rollout.slots);
         let finished = Trainer {
             config: self.config,
@@ -172,6 +177,15 @@ impl Session<'_> {
         files::result(directory, &left.json())?;
         if self.detail != Detail::Nothing {
             show::end(&left.adapter, left.bytes, &left.finished);
+        }
+        match report::of_run(self.output) {
+            Ok(page) if self.detail != Detail::Nothing => show::page(&page),
+            Ok(_) => {}
+            // The run is done, whatever becomes of its picture.
+            Err(failure) => warn(format_args!(
+                "no page was written: {}",
+                failure.into_parts().0
+            )),
         }
         Ok(left)
     }

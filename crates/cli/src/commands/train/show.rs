@@ -180,3 +180,11 @@ pub(super) fn end(path: &Path, bytes: usize, finished: &Finished) {
         finished.step
     ));
 }
+
+/// Where one looks at it.
+pub(super) fn page(path: &Path) {
+    note(format_args!(
+        "curves and samples: {}",
+        Untrusted(path.display())
+    ));
+}
