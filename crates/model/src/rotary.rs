@@ -17,7 +17,10 @@ impl Rotary {
         let frequency = |pair: usize| {
             #[expect(clippy::cast_precision_loss, reason = "a head is narrow")]
             let exponent = (2 * pair) as f64 / width as f64;
-            scaled(1.0 / config.rope_theta.powf(exponent), config.rope_scaling)
+            scaled(
+                1.0 / libm::pow(config.rope_theta, exponent),
+                config.rope_scaling,
+            )
         };
         #[expect(
             clippy::cast_possible_truncation,
@@ -39,7 +42,7 @@ impl Rotary {
                     clippy::cast_possible_truncation,
                     reason = "the rounding that is wanted"
                 )]
-                let (c, s) = (angle.cos() as f32, angle.sin() as f32);
+                let (c, s) = (libm::cos(angle) as f32, libm::sin(angle) as f32);
                 cos.push(c);
                 sin.push(s);
             }

@@ -112,7 +112,7 @@ pub(super) fn draw(logits: &mut [f32], sampling: &Sampling, stream: &mut Stream)
         clippy::cast_possible_truncation,
         reason = "the rounding that is wanted"
     )]
-    let log_prob = (f64::from(scores[chosen] * inverse - log_sum) - mass.ln()) as f32;
+    let log_prob = (f64::from(scores[chosen] * inverse - log_sum) - libm::log(mass)) as f32;
     (number(chosen), log_prob)
 }
 
