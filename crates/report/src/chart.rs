@@ -219,10 +219,7 @@ impl Chart {
                 .iter()
                 .map(|(name, _)| ("base".to_owned(), name.as_str())),
         );
-        if entries.len() < 2
-            && self.base.is_none()
-            && !self.series.iter().any(|s| s.mark == Mark::Pale)
-        {
+        if entries.len() < 2 {
             return (String::new(), 0.0);
         }
         let (mut svg, mut x, mut y) = (String::new(), LEFT, 12.0);
@@ -270,7 +267,8 @@ impl Chart {
 }
 
 impl Vertical {
-    fn value(self, value: f64) -> String {
+    /// A value as it is said in words.
+    pub(crate) fn value(self, value: f64) -> String {
         match self {
             Self::Share | Self::Difference => percent(value),
             Self::Free | Self::FromZero => short(value),
