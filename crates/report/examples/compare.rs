@@ -13,7 +13,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rows = Vec::new();
     for run in runs {
         let run = Run::read(Path::new(run))?;
-        rows.push(SweepRow::of_run(&run, &keys, Status::Complete));
+        let wanted = run.setting("steps").and_then(|steps| steps.parse().ok());
+        let status = match wanted == Some(run.last_step()) {
+            true => Status::Complete,
+            false => Status::Unfinished,
+        };
+        rows.push(SweepRow::of_run(&run, &keys, status));
     }
     let figure = Figure {
         title: "Accuracy by trained parameters".to_owned(),

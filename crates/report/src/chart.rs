@@ -332,8 +332,13 @@ pub(crate) fn head(id: &str, title: &str, description: &str, frame: Frame) -> St
         ),
         None => String::new(),
     };
+    // A file of its own has a size; in a page the style gives it.
+    let size = match frame.style {
+        Some(_) => format!("width=\"{width}\" height=\"{height}\" "),
+        None => String::new(),
+    };
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" {size}viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-labelledby=\"{id}-title {id}-description\"><title id=\"{id}-title\">{}</title>\
          <desc id=\"{id}-description\">{}</desc>{own}",
         escape(title),

@@ -145,7 +145,7 @@ fn chart(
         true if chart.series.iter().any(|s| s.points.len() > 1) => {
             format!("{} in every step.", vertical.value(first))
         }
-        false if drawn(Mark::Pale) => "Thick: the mean over neighbouring steps.".to_owned(),
+        false if drawn(Mark::Pale) => "Thick: running mean.".to_owned(),
         _ => String::new(),
     };
     (!chart.is_empty()).then(|| Drawn {

@@ -10,8 +10,8 @@ use crate::sweep::{groups, mean};
 use crate::{Accuracy, Status, SweepRow};
 
 const FRAME: Frame = Frame {
-    width: 640.0,
-    height: 340.0,
+    width: 480.0,
+    height: 300.0,
     style: None,
 };
 
@@ -125,7 +125,7 @@ fn settings(row: &SweepRow) -> String {
     let all: Vec<String> = all
         .map(|(key, value)| escape(&format!("{key} = {value}")))
         .collect();
-    all.join("<br>")
+    format!("<span class=\"varied\">{}</span>", all.join("<br>"))
 }
 
 /// Every run, for those who want the seeds.

@@ -34,7 +34,7 @@ fn the_best_mean_is_marked_and_not_the_best_run() {
     let html = comparison(&rows());
     assert!(html.contains("4 runs, 2 settings"));
     // NumPy: mean([30, 34]) = 32, std(ddof=1) = 2.83; mean([50, 10]) = 30.
-    assert!(html.contains("<tr class=\"best\"><td>optimizer.lr = 1e-3</td><td>13</td><td>2</td><td>10.0 ± 0.0</td><td>32.0 ± 2.8</td><td>+22.0 ± 2.8</td>"), "{html}");
+    assert!(html.contains("<tr class=\"best\"><td><span class=\"varied\">optimizer.lr = 1e-3</span></td><td>13</td><td>2</td><td>10.0 ± 0.0</td><td>32.0 ± 2.8</td><td>+22.0 ± 2.8</td>"), "{html}");
     assert_eq!(html.matches("class=\"best\"").count(), 1);
     assert!(html.contains("Gain against the learning rate"));
 }
@@ -82,6 +82,6 @@ fn a_figure_has_a_dot_a_run_and_a_line_through_means() {
         .next()
         .unwrap();
     assert_eq!(line.matches(['M', 'L']).count(), 2);
-    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 420\""));
+    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"420\" viewBox=\"0 0 720 420\""));
     assert!(svg.contains("a &lt; b") && svg.contains(">base<") && svg.contains(">100<"));
 }
