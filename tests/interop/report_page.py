@@ -47,17 +47,18 @@ return document.documentElement.scrollWidth > limit
 def check_filter(driver, page: Path) -> int:
     if not driver.find_elements(By.ID, "filter"):
         return 0
-    samples = driver.find_elements(By.CSS_SELECTOR, ".sample")
-    shown = lambda: [sample for sample in samples if sample.is_displayed()]
-    assert len(shown()) == len(samples), page
-    for name, attribute in (("verdict", "data-verdict"), ("step", "data-step")):
+    samples = lambda: driver.execute_script("return [...document.querySelectorAll('.sample')].map(e => [e.dataset.step, e.dataset.verdict, e.checkVisibility()])")
+    everything = samples()
+    assert all(seen for *_, seen in everything), page
+    for place, name in enumerate(("step", "verdict")):
         choice = Select(driver.find_element(By.NAME, name))
         for value in [option.get_attribute("value") for option in choice.options if option.get_attribute("value")]:
             choice.select_by_value(value)
-            expected = [sample for sample in samples if sample.get_attribute(attribute) == value]
-            assert shown() == expected and expected, (page, name, value)
+            seen = [sample for sample in samples() if sample[2]]
+            assert seen and len(seen) == sum(sample[place] == value for sample in everything), (page, name, value)
+            assert all(sample[place] == value for sample in seen), (page, name, value)
         choice.select_by_value("")
-    return len(samples)
+    return len(everything)
 
 
 def check(driver, page: Path, screenshots: Path) -> None:
@@ -72,6 +73,7 @@ def check(driver, page: Path, screenshots: Path) -> None:
                 assert chart["labelled"] and not chart["wrong"], (page, width, chart)
             assert not (wide := driver.execute_script(WIDE)), (page, width, wide)
             samples = check_filter(driver, page) if scheme == "light" else None
+            driver.execute_script("scrollTo(0, 0)")
             driver.execute_script("for (const part of [...document.querySelectorAll('.sample')].slice(0, 2)) part.open = true")
             assert not driver.execute_script(WIDE), (page, width, "with open samples")
             assert "owned" not in driver.title and not driver.find_elements(By.CSS_SELECTOR, "img"), page

@@ -219,10 +219,7 @@ impl Chart {
                 .iter()
                 .map(|(name, _)| ("base".to_owned(), name.as_str())),
         );
-        if entries.len() < 2
-            && self.base.is_none()
-            && !self.series.iter().any(|s| s.mark == Mark::Pale)
-        {
+        if entries.len() < 2 {
             return (String::new(), 0.0);
         }
         let (mut svg, mut x, mut y) = (String::new(), LEFT, 12.0);
@@ -270,7 +267,8 @@ impl Chart {
 }
 
 impl Vertical {
-    fn value(self, value: f64) -> String {
+    /// A value as it is said in words.
+    pub(crate) fn value(self, value: f64) -> String {
         match self {
             Self::Share | Self::Difference => percent(value),
             Self::Free | Self::FromZero => short(value),
@@ -334,8 +332,13 @@ pub(crate) fn head(id: &str, title: &str, description: &str, frame: Frame) -> St
         ),
         None => String::new(),
     };
+    // A file of its own has a size; in a page the style gives it.
+    let size = match frame.style {
+        Some(_) => format!("width=\"{width}\" height=\"{height}\" "),
+        None => String::new(),
+    };
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" {size}viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-labelledby=\"{id}-title {id}-description\"><title id=\"{id}-title\">{}</title>\
          <desc id=\"{id}-description\">{}</desc>{own}",
         escape(title),

@@ -2,9 +2,11 @@
 
 use crate::chart::{Chart, Frame, Horizontal, Mark, Series, Vertical};
 use crate::heat_map::heat_map;
-use crate::number::short;
 use crate::summary::accuracy;
 use crate::{Metrics, Run};
+
+/// A number of a step.
+type Measure = fn(&Metrics) -> Option<f64>;
 
 /// Components of v that are drawn as lines.
 const LINES: usize = 16;
@@ -138,10 +140,12 @@ fn chart(
     };
     let first = values().next().unwrap_or(0.0);
     let same = values().all(|value| value == first);
+    let drawn = |mark| chart.series.iter().any(|series| series.mark == mark);
     let note = match same {
         true if chart.series.iter().any(|s| s.points.len() > 1) => {
-            format!("{} in every step.", short(first))
+            format!("{} in every step.", vertical.value(first))
         }
+        false if drawn(Mark::Pale) => "Thick: running mean.".to_owned(),
         _ => String::new(),
     };
     (!chart.is_empty()).then(|| Drawn {
@@ -183,7 +187,6 @@ fn noisy(run: &Run, name: &str, color: usize, of: fn(&Metrics) -> Option<f64>) -
         (*x, sum / count)
     };
     let smooth = Series {
-        name: format!("{name}, mean of {} steps", 2 * reach + 1),
         points: raw.points.iter().enumerate().map(mean).collect(),
         ..raw.clone()
     };
@@ -197,17 +200,16 @@ fn noisy(run: &Run, name: &str, color: usize, of: fn(&Metrics) -> Option<f64>) -
 /// Evaluations with their intervals, and the share of the training's own samples.
 fn accuracies(run: &Run) -> Vec<Series> {
     let mut all = Vec::new();
-    let training: [(&str, usize, fn(&Metrics) -> Option<f64>); 2] = [
+    let training: [(&str, usize, Measure); 2] = [
         ("training, strict", 0, |m| m.strict),
         ("training, lenient", 1, |m| m.lenient),
     ];
     for (name, color, of) in training {
-        for mut series in noisy(run, name, color, of) {
-            if series.mark == Mark::Line {
-                series.mark = Mark::Dashed;
-            }
-            all.push(series);
-        }
+        // The mean alone: evaluations are what the chart is about.
+        all.extend(noisy(run, name, color, of).pop().map(|series| Series {
+            mark: Mark::Dashed,
+            ..series
+        }));
     }
     let names = crate::Summary::of(run).changes;
     for (number, change) in names.iter().enumerate() {

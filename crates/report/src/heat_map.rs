@@ -7,7 +7,7 @@ use crate::axis::Axis;
 use crate::chart::{Frame, head};
 use crate::number::short;
 
-const ROWS: usize = 52;
+const ROWS: usize = 64;
 const COLUMNS: usize = 72;
 /// Shades on each side of 0.
 const SHADES: f64 = 5.0;

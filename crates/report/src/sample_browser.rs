@@ -10,9 +10,9 @@ use crate::{SampleRecord, Samples};
 /// What became of a completion: the value that the filter goes by, and how it is called.
 const VERDICTS: [(&str, &str); 4] = [
     ("right", "right"),
-    ("form", "right, but only leniently"),
+    ("form", "lenient"),
     ("wrong", "wrong"),
-    ("unscorable", "not judged"),
+    ("unscorable", "unjudged"),
 ];
 
 /// The section; empty if there are no samples.
@@ -21,12 +21,14 @@ pub(crate) fn sample_browser(samples: &Samples) -> String {
         return String::new();
     }
     let mut html = format!(
-        "<section>\n<h2>Samples</h2>\n<p class=\"note\">{} of {} completions, from the first to the last step.</p>\n",
+        "<section>\n<h2>Samples</h2>\n<p class=\"note\">{} of {} completions, from the first to the last step. Lenient: right, but not in the form that the strict verifier wants.</p>\n",
         samples.kept.len(),
         samples.total,
     );
     html.push_str(&controls(samples));
-    html.push_str("<div id=\"samples\">\n");
+    html.push_str(
+        "<div id=\"samples\" role=\"region\" aria-label=\"Completions\" tabindex=\"0\">\n",
+    );
     for sample in &samples.kept {
         html.push_str(&one(sample));
     }

@@ -1,0 +1,97 @@
+//! Accuracy against the number of trained parameters, as an SVG file of its own, such as documentation has.
+
+use crate::SweepRow;
+use crate::chart::{Chart, Frame, Horizontal, Mark, Series, Vertical};
+use crate::sweep::mean;
+
+const FRAME: Frame = Frame {
+    width: 720.0,
+    height: 420.0,
+    style: Some(include_str!("page/figure.css")),
+};
+
+/// A figure.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Figure {
+    /// What stands above it.
+    pub title: String,
+    /// What the vertical axis is called.
+    pub measure: String,
+    /// Its series.
+    pub series: Vec<FigureSeries>,
+    /// The base's accuracy: a line across.
+    pub base: Option<f64>,
+}
+
+/// Runs of one kind.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FigureSeries {
+    /// What they are called.
+    pub name: String,
+    /// A point a run: trained parameters, and the accuracy from 0 to 1.
+    pub points: Vec<(u64, f64)>,
+}
+
+impl FigureSeries {
+    /// The strict greedy accuracy of runs; those that were not evaluated are left out.
+    #[must_use]
+    pub fn of_rows<'a>(name: &str, rows: impl IntoIterator<Item = &'a SweepRow>) -> Self {
+        let rows = rows.into_iter();
+        let points = rows.filter_map(|row| Some((row.parameters, row.after_strict?.share())));
+        Self {
+            name: name.to_owned(),
+            points: points.collect(),
+        }
+    }
+}
+
+impl Figure {
+    /// The figure: a dot a run, a line through the means of runs with equally many parameters.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        let named = self.series.iter().enumerate();
+        let series = named.flat_map(|(color, series)| {
+            let points = series
+                .points
+                .iter()
+                .filter(|(parameters, _)| *parameters > 0);
+            let points: Vec<(f64, f64)> = points.map(|(x, y)| (number(*x), *y)).collect();
+            means(&series.name, color, points)
+        });
+        let chart = Chart {
+            id: "figure".to_owned(),
+            title: self.title.clone(),
+            x: "trained parameters".to_owned(),
+            y: self.measure.clone(),
+            horizontal: Horizontal::Logarithmic,
+            vertical: Vertical::Share,
+            series: series.collect(),
+            base: self.base.map(|base| ("base".to_owned(), base)),
+        };
+        chart.svg(FRAME)
+    }
+}
+
+/// Dots, and a line through the means of those above one another.
+pub(crate) fn means(name: &str, color: usize, mut points: Vec<(f64, f64)>) -> [Series; 2] {
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let chunks = points.chunk_by(|a, b| a.0 == b.0);
+    let line = chunks.filter_map(|chunk| {
+        let values: Vec<f64> = chunk.iter().map(|(_, y)| *y).collect();
+        Some((chunk.first()?.0, mean(&values)?.0))
+    });
+    let of = |mark, points| Series {
+        name: name.to_owned(),
+        color,
+        mark,
+        points,
+        intervals: Vec::new(),
+    };
+    let line = of(Mark::Line, line.collect());
+    [line, of(Mark::Dots, points)]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of parameters")]
+const fn number(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,87 @@
+//! Sweeps: groups, what is marked, the table and the figure.
+
+use tlora_report::{Accuracy, Figure, FigureSeries, Status, SweepRow, comparison, to_csv};
+
+fn row(rate: &str, seed: u64, parameters: u64, right: f64) -> SweepRow {
+    let accuracy = |right| Some(Accuracy { right, of: 100 });
+    SweepRow {
+        name: format!("lr={rate},\"seed\"={seed}"),
+        settings: vec![("optimizer.lr".to_owned(), rate.to_owned())],
+        seed,
+        parameters,
+        before_strict: accuracy(10.0),
+        before_lenient: accuracy(20.0),
+        after_strict: accuracy(right),
+        after_lenient: None,
+        after_sampled: Some(0.5),
+        best_step: Some(30),
+        seconds: Some(61.0),
+        status: Status::Complete,
+    }
+}
+
+fn rows() -> Vec<SweepRow> {
+    vec![
+        row("1e-3", 1, 13, 30.0),
+        row("1e-3", 2, 13, 34.0),
+        row("1e-2", 1, 13, 50.0),
+        row("1e-2", 2, 13, 10.0),
+    ]
+}
+
+#[test]
+fn the_best_mean_is_marked_and_not_the_best_run() {
+    let html = comparison(&rows());
+    assert!(html.contains("4 runs, 2 settings"));
+    // NumPy: mean([30, 34]) = 32, std(ddof=1) = 2.83; mean([50, 10]) = 30.
+    assert!(html.contains("<tr class=\"best\"><td><span class=\"varied\">optimizer.lr = 1e-3</span></td><td>13</td><td>2</td><td>10.0 ± 0.0</td><td>32.0 ± 2.8</td><td>+22.0 ± 2.8</td>"), "{html}");
+    assert_eq!(html.matches("class=\"best\"").count(), 1);
+    assert!(html.contains("Gain against the learning rate"));
+}
+
+#[test]
+fn a_run_that_failed_has_a_row() {
+    let mut rows = rows();
+    rows[0].status = Status::Failed("<b>out of memory</b>".to_owned());
+    rows[0].after_strict = None;
+    let html = comparison(&rows);
+    assert!(html.contains("failed: &lt;b&gt;out of memory"));
+    assert!(html.contains("<td>34.0</td>") && html.contains("<td>1 of 2</td>"));
+    assert!(!comparison(&[]).contains("<svg"));
+}
+
+#[test]
+fn csv_is_quoted() {
+    let csv = to_csv(&rows());
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("name,optimizer.lr,seed,parameters,before_strict_right,"));
+    assert_eq!(
+        lines[1],
+        "\"lr=1e-3,\"\"seed\"\"=1\",1e-3,1,13,10,100,20,100,30,100,,,0.5,30,61.0,complete"
+    );
+    assert_eq!(lines.len(), 5);
+}
+
+#[test]
+fn a_figure_has_a_dot_a_run_and_a_line_through_means() {
+    let mut rows = rows();
+    rows.push(row("1e-2", 1, 1000, 80.0));
+    let figure = Figure {
+        title: "a < b".to_owned(),
+        measure: "strict".to_owned(),
+        series: vec![FigureSeries::of_rows("grpo", &rows)],
+        base: Some(0.1),
+    };
+    let svg = figure.svg();
+    assert_eq!(svg.matches("<circle").count(), 5);
+    let line = svg
+        .split("data\" d=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    assert_eq!(line.matches(['M', 'L']).count(), 2);
+    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"420\" viewBox=\"0 0 720 420\""));
+    assert!(svg.contains("a &lt; b") && svg.contains(">base<") && svg.contains(">100<"));
+}
