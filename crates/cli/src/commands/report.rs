@@ -46,7 +46,8 @@ fn write(run: &Path, path: &Path, force: bool) -> Result<(), Failure> {
     write_file_atomically(path, page(&read).as_bytes(), force).map_err(output)
 }
 
-fn explained(run: &Path, error: ReportError) -> Failure {
+/// Why a run cannot be shown.
+pub(super) fn explained(run: &Path, error: ReportError) -> Failure {
     let failure = match &error {
         ReportError::Io(_) => Failure::unknown(format!("{} cannot be read", run.display())),
         _ => Failure::no(format!("{} is not as a training leaves it", run.display())),

@@ -63,7 +63,12 @@ impl Row {
         })
     }
 
-    /// The score of a name, if the run is finished.
+    /// Whether it ended, by itself.
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(&*self.ending, "complete" | "patience")
+    }
+
+    /// The score of a name, if there is one.
     pub(super) fn score(&self, name: &str) -> Option<&Score> {
         self.scores.iter().find(|score| score.name == name)
     }

@@ -121,10 +121,7 @@ pub(super) fn show(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
         lines.push(line);
     }
     columns(out, &lines)?;
-    for row in rows
-        .iter()
-        .filter(|row| row.ending != "complete" && row.ending != "patience")
-    {
+    for row in rows.iter().filter(|row| !row.is_finished()) {
         writeln!(out, "{}: {}", Untrusted(&row.name), row.ending)?;
     }
     Ok(())
