@@ -72,6 +72,10 @@ fn its_runs_are_those_of_train_and_are_made_once() {
             .all(|line| line.starts_with("finished"))
     );
     check_the_table(&directory, &serde_json::from_str(&first).unwrap());
+    let page = fs_err::read_to_string(directory.join("sweep.html")).unwrap();
+    for name in ["u=1,groups=1,seed=1", "u=2,groups=3,seed=2"] {
+        assert!(page.contains(name), "{name} is not in the page");
+    }
     let shown = sweep(&[]);
     assert_eq!(shown.lines().count(), 3, "{shown}");
     let csv = fs_err::read_to_string(directory.join("sweep.csv")).unwrap();

@@ -3,7 +3,7 @@
 //! - [`Run`]: a run directory as it was read, with its numbers before and after in [`Summary`].
 //! - [`page()`]: the report of a run, one HTML file that needs nothing else.
 //! - [`EventFile`] with [`metric_scalars`] and [`eval_scalars`]: what TensorBoard reads.
-//! - [`SweepRow`], [`comparison`], [`to_csv`]: many runs beside each other.
+//! - [`SweepRow`], [`comparison()`]: many runs beside each other.
 //! - [`Figure`]: accuracy against the number of trained parameters, as a file of its own.
 //!
 //! The same input gives the same bytes: no clock, no random numbers, logarithms by `libm`.
@@ -15,7 +15,6 @@ mod chart;
 mod charts;
 mod comparison;
 mod crc32c;
-mod csv;
 mod error;
 mod event;
 mod event_file;
@@ -35,7 +34,6 @@ mod sweep;
 
 pub use accuracy::Accuracy;
 pub use comparison::comparison;
-pub use csv::to_csv;
 pub use error::ReportError;
 pub use event_file::EventFile;
 pub use figure::{Figure, FigureSeries};

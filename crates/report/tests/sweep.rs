@@ -1,6 +1,6 @@
 //! Sweeps: groups, what is marked, the table and the figure.
 
-use tlora_report::{Accuracy, Figure, FigureSeries, Status, SweepRow, comparison, to_csv};
+use tlora_report::{Accuracy, Figure, FigureSeries, Status, SweepRow, comparison};
 
 fn row(rate: &str, seed: u64, parameters: u64, right: f64) -> SweepRow {
     let accuracy = |right| Some(Accuracy { right, of: 100 });
@@ -48,18 +48,6 @@ fn a_run_that_failed_has_a_row() {
     assert!(html.contains("failed: &lt;b&gt;out of memory"));
     assert!(html.contains("<td>34.0</td>") && html.contains("<td>1 of 2</td>"));
     assert!(!comparison(&[]).contains("<svg"));
-}
-
-#[test]
-fn csv_is_quoted() {
-    let csv = to_csv(&rows());
-    let lines: Vec<&str> = csv.lines().collect();
-    assert!(lines[0].starts_with("name,optimizer.lr,seed,parameters,before_strict_right,"));
-    assert_eq!(
-        lines[1],
-        "\"lr=1e-3,\"\"seed\"\"=1\",1e-3,1,13,10,100,20,100,30,100,,,0.5,30,61.0,complete"
-    );
-    assert_eq!(lines.len(), 5);
 }
 
 #[test]

@@ -1,19 +1,16 @@
 #!/usr/bin/env python3
 """Event files of `tlora-report`, read by tensorboard: the numbers, and what a resumed run replaces.
 
-    tensorboard.py --events target/release/examples/events
+    tensorboard_events.py --events target/release/examples/events
 """
 
 import argparse
 import struct
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-# This file has the name of the package.
-sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 VALUES = [0.0, -0.0, 1.0, -2.5, 1e-30, 3.4e38, 1 / 3, 1e-45]
 TAGS = ["train/reward", "mismatch/k3", "eval/greedy-strict", "é" * 200]
