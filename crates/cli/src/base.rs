@@ -1,7 +1,8 @@
-//! The BASE argument, opened.
+//! The BASE argument, opened; and files of data, which may be on the hub too.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use tlora_checkpoint::hub::{HubOptions, HubProgress};
 use tlora_checkpoint::{BaseLocation, Checkpoint};
@@ -16,11 +17,8 @@ pub(crate) fn open(base: &str, bar: &Bar) -> Result<Checkpoint, Failure> {
     let directory = match location {
         BaseLocation::Directory(directory) => directory,
         BaseLocation::Hub(_) => {
-            let options = HubOptions::from_env().map_err(|error| {
-                Failure::unknown("the settings of the hub are not usable").caused_by(error)
-            })?;
             location
-                .fetch(&options, &Download::new(bar))
+                .fetch(&hub_options()?, &Download::new(bar))
                 .map_err(no_base)?
                 .directory
         }
@@ -31,6 +29,55 @@ pub(crate) fn open(base: &str, bar: &Bar) -> Result<Checkpoint, Failure> {
             adapters: &[],
         }
         .checkpoint(error)
+    })
+}
+
+/// What names of files on the hub begin with, as in Python's `huggingface_hub`.
+const DATASET: &str = "hf://datasets/";
+
+/// A file of problems on this machine. `hf://datasets/org/name[@revision]/FILE` is one on the hub, which is downloaded if need be.
+pub(crate) fn data(path: &Path, bar: &Bar) -> Result<PathBuf, Failure> {
+    let Some(name) = path.to_str().and_then(|text| text.strip_prefix(DATASET)) else {
+        return Ok(path.to_owned());
+    };
+    // The revision of a name may have no folders of its own here.
+    let mut parts = name.splitn(3, '/');
+    let (Some(org), Some(repository), Some(file)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Err(
+            Failure::unknown(format!("{DATASET}{name} names no file")).hint(format!(
+                "the form is {DATASET}org/name/FILE or {DATASET}org/name@revision/FILE"
+            )),
+        );
+    };
+    dataset(&format!("{org}/{repository}"), file, bar)
+}
+
+#[cfg(not(feature = "hub"))]
+fn dataset(id: &str, file: &str, _bar: &Bar) -> Result<PathBuf, Failure> {
+    Err(
+        Failure::unknown("this build cannot download from the hub").hint(format!(
+            "build with the feature `hub`, or fetch it with `hf download --repo-type dataset {id} {file}`"
+        )),
+    )
+}
+
+#[cfg(feature = "hub")]
+fn dataset(id: &str, file: &str, bar: &Bar) -> Result<PathBuf, Failure> {
+    use tlora_checkpoint::hub::{HubId, RepositoryKind, resolve_file};
+
+    let parsed = HubId::of_kind(RepositoryKind::Dataset, id)
+        .map_err(|error| Failure::unknown(format!("{id} is no data set")).caused_by(error))?;
+    let found = resolve_file(&parsed, file, &hub_options()?, &Download::new(bar));
+    let found = found.map_err(|error| {
+        Failure::unknown(format!("{file} of {id} cannot be had from the hub")).caused_by(error)
+    })?;
+    Ok(found.directory.join(file))
+}
+
+fn hub_options() -> Result<HubOptions, Failure> {
+    HubOptions::from_env().map_err(|error| {
+        Failure::unknown("the settings of the hub are not usable").caused_by(error)
     })
 }
 

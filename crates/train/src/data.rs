@@ -1,17 +1,15 @@
-//! Problems: JSONL with a question and its answer, read strictly, and the order that a run takes them in.
+//! Problems: a question and its answer, read strictly, and the order that a run takes them in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tlora_reward::Verifier;
 
 use crate::TrainError;
 
-/// Longer lines are no problems.
-const MAX_LINE: usize = 1 << 20;
+mod jsonl;
+mod parquet;
 
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,16 +35,24 @@ pub struct Problems {
     pub ignored: BTreeMap<String, usize>,
 }
 
-#[derive(Deserialize)]
+/// A problem as a file has it.
 struct Line {
-    id: Option<serde_json::Value>,
+    id: Option<String>,
     question: String,
     answer: String,
-    #[serde(flatten)]
-    other: BTreeMap<String, serde_json::Value>,
+    /// Names of what is not used.
+    other: Vec<String>,
 }
 
-/// Reads a file and asks the verifiers whether they can use each gold answer. `limit` 0 is all.
+/// The lines of a file, and its SHA-256.
+struct Lines {
+    /// With their numbers, from 1.
+    lines: Vec<(usize, Line)>,
+    sha256: String,
+}
+
+/// Reads a file and asks the verifiers whether they can use each gold answer. `limit` 0 is all. A name that ends in `.parquet` is
+/// read as Parquet, with the feature `parquet`; all others as JSONL.
 ///
 /// # Errors
 /// A line is not a problem, an id occurs twice, a gold answer is empty or unusable, or the file cannot be read.
@@ -55,42 +61,27 @@ pub fn read(
     limit: usize,
     verifiers: &[&dyn Verifier],
 ) -> Result<Problems, TrainError> {
-    let mut file = BufReader::new(fs_err::File::open(path)?);
-    let (mut problems, mut ids) = (Vec::new(), BTreeSet::new());
-    let (mut hash, mut ignored) = (Sha256::new(), BTreeMap::new());
-    for number in 1.. {
-        let fault = |reason: String| TrainError::Data {
-            file: path.to_owned(),
-            line: number,
-            reason,
-        };
-        let mut line = Vec::new();
-        file.by_ref()
-            .take(MAX_LINE as u64 + 1)
-            .read_until(b'\n', &mut line)?;
-        if line.is_empty() {
-            break;
+    let found = match path.extension().is_some_and(|end| end == "parquet") {
+        true => parquet::read(path, limit)?,
+        false => jsonl::read(path, limit)?,
+    };
+    let (mut problems, mut ids, mut ignored) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+    for (number, line) in found.lines {
+        for key in line.other {
+            *ignored.entry(key).or_insert(0) += 1;
         }
-        if line.len() > MAX_LINE {
-            return Err(fault(format!("longer than {MAX_LINE} bytes")));
-        }
-        hash.update(&line);
-        if line.iter().all(u8::is_ascii_whitespace) || (limit > 0 && problems.len() >= limit) {
-            continue;
-        }
-        let line: Line = serde_json::from_slice(&line)
-            .map_err(|error| fault(format!("not an object with question and answer: {error}")))?;
-        line.other
-            .keys()
-            .for_each(|key| *ignored.entry(key.clone()).or_insert(0) += 1);
         let problem = Problem {
-            id: id(line.id.as_ref(), number),
+            id: line.id.unwrap_or_else(|| format!("line-{number}")),
             question: line.question,
             answer: gold(&line.answer),
             solution: line.answer.trim().to_owned(),
         };
         if !ids.insert(problem.id.clone()) {
-            return Err(fault(format!("the id {:?} occurs twice", problem.id)));
+            return Err(TrainError::Data {
+                file: path.to_owned(),
+                line: number,
+                reason: format!("the id {:?} occurs twice", problem.id),
+            });
         }
         for verifier in verifiers {
             verifier
@@ -112,17 +103,9 @@ pub fn read(
     }
     Ok(Problems {
         problems,
-        sha256: hexadecimal(&hash.finalize()),
+        sha256: found.sha256,
         ignored,
     })
-}
-
-fn id(id: Option<&serde_json::Value>, line: usize) -> String {
-    match id {
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => format!("line-{line}"),
-    }
 }
 
 /// GSM8K's answers are solutions that end with `#### 42`; others are the answer itself.

@@ -45,6 +45,12 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A Parquet file, in a build that reads none.
+    #[error("{file} is Parquet, which this build does not read: build with the feature `hub`, or give JSONL", file = file.display())]
+    NoParquet {
+        /// The file.
+        file: PathBuf,
+    },
     /// A gold answer that the verifier cannot compare with.
     #[error("problem {id} of {file} has a gold answer that the verifier cannot use", file = file.display())]
     Gold {

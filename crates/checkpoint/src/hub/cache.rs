@@ -1,7 +1,7 @@
 //! The layout of the cache, as Python's `huggingface_hub` keeps it.
 //!
 //! ```text
-//! models--org--name/refs/REVISION            the commit
+//! models--org--name/refs/REVISION            the commit; data sets are in datasets--org--name
 //! models--org--name/blobs/ETAG               the bytes of a file, once
 //! models--org--name/snapshots/COMMIT/FILE    a relative link to the blob
 //! .locks/models--org--name/ETAG.lock         held while the blob is downloaded
@@ -12,19 +12,23 @@ use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
 
-use super::id::{HubId, is_commit};
+use super::id::{HubId, RepositoryKind, is_commit};
 use super::options::HubOptions;
 use super::progress::HubProgress;
 
-/// The part of the cache that belongs to one model.
-pub(super) struct ModelCache {
+/// The part of the cache that belongs to one repository.
+pub(super) struct RepositoryCache {
     folder: PathBuf,
     locks: PathBuf,
 }
 
-impl ModelCache {
+impl RepositoryCache {
     pub(super) fn new(id: &HubId, options: &HubOptions) -> Self {
-        let name = format!("models--{}", id.repository().replace('/', "--"));
+        let kind = match id.kind() {
+            RepositoryKind::Model => "models",
+            RepositoryKind::Dataset => "datasets",
+        };
+        let name = format!("{kind}--{}", id.repository().replace('/', "--"));
         Self {
             folder: options.cache.join(&name),
             locks: options.cache.join(".locks").join(&name),
@@ -77,7 +81,8 @@ impl ModelCache {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        match symlink(&Path::new("../../blobs").join(etag), &temporary) {
+        let up = "../".repeat(2 + file.matches('/').count());
+        match symlink(&Path::new(&up).join("blobs").join(etag), &temporary) {
             Ok(()) => fs_err::rename(&temporary, &pointer),
             // A file system without links: the blob itself becomes the file, as in Python's package.
             Err(_) => fs_err::rename(self.blob(etag), &pointer),

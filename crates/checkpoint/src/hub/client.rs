@@ -11,7 +11,7 @@ use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, Proxy, RequestBuilder};
 
 use super::error::{HubError, without_query};
-use super::id::HubId;
+use super::id::{HubId, RepositoryKind};
 use super::options::HubOptions;
 use super::origin::{Origin, escape_part, escape_path, join};
 
@@ -20,7 +20,7 @@ const LONGEST_MESSAGE: usize = 300;
 const ERROR_MESSAGE: HeaderName = HeaderName::from_static("x-error-message");
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
 
-/// A connection pool to the hub for one model.
+/// A connection pool to the hub for one repository.
 pub(super) struct Client<'a> {
     agent: Agent,
     id: &'a HubId,
@@ -82,20 +82,28 @@ impl<'a> Client<'a> {
     /// The address of the list of files at a revision.
     pub(super) fn listing_url(&self) -> String {
         let (endpoint, revision) = (&self.options.endpoint, escape_part(self.id.revision()));
+        let kind = match self.id.kind() {
+            RepositoryKind::Model => "models",
+            RepositoryKind::Dataset => "datasets",
+        };
         format!(
-            "{endpoint}/api/models/{}/revision/{revision}?blobs=true",
+            "{endpoint}/api/{kind}/{}/revision/{revision}?blobs=true",
             self.id.repository()
         )
     }
 
     /// The address of a file at a commit.
     pub(super) fn file_url(&self, commit: &str, file: &str) -> String {
-        let endpoint = &self.options.endpoint;
-        format!(
-            "{endpoint}/{}/resolve/{commit}/{}",
-            self.id.repository(),
-            escape_path(file)
-        )
+        format!("{}/resolve/{commit}/{}", self.page(), escape_path(file))
+    }
+
+    /// The page of the repository.
+    fn page(&self) -> String {
+        let (endpoint, repository) = (&self.options.endpoint, self.id.repository());
+        match self.id.kind() {
+            RepositoryKind::Model => format!("{endpoint}/{repository}"),
+            RepositoryKind::Dataset => format!("{endpoint}/datasets/{repository}"),
+        }
     }
 
     /// What the hub says of a file; the redirect to where its bytes are is not followed.
@@ -174,7 +182,7 @@ impl<'a> Client<'a> {
                 status: status.as_u16(),
                 message,
                 with_token: self.options.token.is_some(),
-                page: format!("{}/{}", self.options.endpoint, self.id.repository()),
+                page: self.page(),
             },
             404 => HubError::NotFound { url, message },
             status => HubError::Status {

@@ -83,7 +83,7 @@ pub enum HubError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The model lacks a file that every checkpoint has.
+    /// The repository lacks a file that is needed.
     #[error("{id} has no {file} at commit {commit}")]
     NoFile {
         /// The model.
@@ -91,6 +91,12 @@ pub enum HubError {
         /// The commit.
         commit: String,
         /// The file.
+        file: String,
+    },
+    /// A name of a file that is not one inside of a repository.
+    #[error("{file:?} is not the name of a file in a repository")]
+    FileName {
+        /// The name.
         file: String,
     },
     /// The model has no safetensors weights.

@@ -1,13 +1,23 @@
-//! The name of a model on the hub: `org/name`, with `@revision` if one is wanted.
+//! The name of a model or of a set of data on the hub: `org/name`, with `@revision` if one is wanted.
 //!
 //! The characters are checked here, once, because the parts become URLs and names of files.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A model repository on the hub and a revision of it.
+/// What a repository of the hub holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepositoryKind {
+    /// A model.
+    Model,
+    /// A set of data.
+    Dataset,
+}
+
+/// A repository on the hub and a revision of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubId {
+    kind: RepositoryKind,
     repository: String,
     revision: Option<String>,
 }
@@ -40,12 +50,21 @@ impl HubId {
     /// The revision that stands for none.
     pub const DEFAULT_REVISION: &str = "main";
 
-    /// Reads `org/name` or `org/name@revision`.
+    /// Reads `org/name` or `org/name@revision`, of a model.
     ///
     /// # Errors
     ///
     /// If a part has a character or form that the hub does not allow.
     pub fn parse(text: &str) -> Result<Self, HubIdError> {
+        Self::of_kind(RepositoryKind::Model, text)
+    }
+
+    /// The same of another kind of repository.
+    ///
+    /// # Errors
+    ///
+    /// If a part has a character or form that the hub does not allow.
+    pub fn of_kind(kind: RepositoryKind, text: &str) -> Result<Self, HubIdError> {
         let (repository, revision) = match text.split_once('@') {
             Some((repository, revision)) => (repository, Some(revision)),
             None => (text, None),
@@ -67,9 +86,15 @@ impl HubId {
             });
         }
         Ok(Self {
+            kind,
             repository: repository.to_owned(),
             revision: revision.map(str::to_owned),
         })
+    }
+
+    /// What the repository holds.
+    pub const fn kind(&self) -> RepositoryKind {
+        self.kind
     }
 
     /// The repository: `org/name`.

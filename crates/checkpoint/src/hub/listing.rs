@@ -1,4 +1,4 @@
-//! Which files a model has at a revision, and which of them a checkpoint needs.
+//! Which files a repository has at a revision, and which of them a checkpoint needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -18,7 +18,7 @@ pub(super) const SINGLE: &str = "model.safetensors";
 const MAX_LISTING: u64 = 64 << 20;
 const MAX_INDEX: u64 = 100_000_000;
 
-/// The files of a model at one commit.
+/// The files of a repository at one commit.
 pub(super) struct Listing {
     pub(super) commit: String,
     files: BTreeMap<String, Listed>,
@@ -66,7 +66,10 @@ impl Listing {
 
     fn parse(url: &str, body: &[u8]) -> Result<Self, HubError> {
         let json: RevisionJson = serde_json::from_slice(body).map_err(|source| {
-            HubError::answer(url, format!("not the description of a model: {source}"))
+            HubError::answer(
+                url,
+                format!("not the description of a repository: {source}"),
+            )
         })?;
         if !is_commit(&json.sha) {
             return Err(HubError::answer(
@@ -137,7 +140,7 @@ fn is_shard_name(name: &str) -> bool {
 }
 
 /// Whether a name from the server stands for a file in the directory itself, on every system.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     (1..=255).contains(&name.len())
         && !name.starts_with('.')
         && !name

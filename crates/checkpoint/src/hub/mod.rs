@@ -1,4 +1,4 @@
-//! Base models by hub id: `org/name` becomes a snapshot directory in the Hugging Face cache.
+//! Base models by hub id: `org/name` becomes a snapshot directory in the Hugging Face cache. So do files of data sets.
 //!
 //! The cache is the one that Python's `huggingface_hub` keeps, file for file, so what either has fetched the other finds.
 //! Only what a checkpoint is read and merged from is fetched: no code, no pickles, no other formats.
@@ -33,8 +33,8 @@ mod retry;
 #[cfg(feature = "hub")]
 pub use error::HubError;
 pub(crate) use id::is_commit;
-pub use id::{HubId, HubIdError};
+pub use id::{HubId, HubIdError, RepositoryKind};
 pub use options::{HubOptions, HubOptionsError, Token};
 pub use progress::HubProgress;
 #[cfg(feature = "hub")]
-pub use resolve::{Resolved, resolve};
+pub use resolve::{Resolved, resolve, resolve_file};

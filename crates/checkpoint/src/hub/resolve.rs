@@ -1,13 +1,13 @@
-//! From a hub id to a snapshot directory that has all of a checkpoint.
+//! From a hub id to a snapshot directory that has all of a checkpoint, or one file of a repository.
 
 use std::path::PathBuf;
 
-use super::cache::{ModelCache, is_whole};
+use super::cache::{RepositoryCache, is_whole};
 use super::client::Client;
 use super::download::Wanted;
 use super::error::HubError;
 use super::id::{HubId, is_commit};
-use super::listing::{CONFIG, Listed, Listing, SINGLE, shards};
+use super::listing::{CONFIG, Listed, Listing, SINGLE, is_plain, shards};
 use super::options::HubOptions;
 use super::progress::HubProgress;
 use super::retry::Backoff;
@@ -35,10 +35,47 @@ pub fn resolve(
     options: &HubOptions,
     progress: &dyn HubProgress,
 ) -> Result<Resolved, HubError> {
-    let cache = ModelCache::new(id, options);
+    let cache = RepositoryCache::new(id, options);
     if options.offline {
         return resolve_offline(id, options, &cache);
     }
+    fetch(id, options, cache, progress, |fetch| fetch.all())
+}
+
+/// Gives the directory of a snapshot that has this file, whose name may have folders in it.
+///
+/// # Errors
+///
+/// See [`HubError`].
+pub fn resolve_file(
+    id: &HubId,
+    file: &str,
+    options: &HubOptions,
+    progress: &dyn HubProgress,
+) -> Result<Resolved, HubError> {
+    if !file.split('/').all(is_plain) {
+        return Err(HubError::FileName {
+            file: file.to_owned(),
+        });
+    }
+    let cache = RepositoryCache::new(id, options);
+    if options.offline {
+        return from_cache(id, options, &cache, |_| Ok(vec![file.to_owned()]));
+    }
+    fetch(id, options, cache, progress, |fetch| {
+        fetch.announce(&[file.to_owned()])?;
+        fetch.one(file)
+    })
+}
+
+/// Asks the hub for the commit of a revision, and has `work` fetch what is wanted of it.
+fn fetch(
+    id: &HubId,
+    options: &HubOptions,
+    cache: RepositoryCache,
+    progress: &dyn HubProgress,
+    work: impl FnOnce(&Fetch<'_>) -> Result<(), HubError>,
+) -> Result<Resolved, HubError> {
     let client = Client::new(id, options)?;
     let listing =
         Backoff::new(options, progress, "the list of files").run(|| Listing::fetch(&client))?;
@@ -57,7 +94,7 @@ pub fn resolve(
         listing,
         progress,
     };
-    fetch.all()?;
+    work(&fetch)?;
     // Only now, so that a revision never stands for a commit that is not complete.
     if !is_commit(id.revision()) {
         fetch
@@ -74,7 +111,26 @@ pub fn resolve(
 fn resolve_offline(
     id: &HubId,
     options: &HubOptions,
-    cache: &ModelCache,
+    cache: &RepositoryCache,
+) -> Result<Resolved, HubError> {
+    from_cache(id, options, cache, |commit| {
+        let index = cache.snapshot(commit).join(INDEX);
+        let mut needed = vec![CONFIG.to_owned()];
+        if is_whole(&index, None) {
+            needed.extend(shards(&index)?);
+        } else {
+            needed.push(SINGLE.to_owned());
+        }
+        Ok(needed)
+    })
+}
+
+/// The snapshot of a revision, if the cache has the files that are needed of it.
+fn from_cache(
+    id: &HubId,
+    options: &HubOptions,
+    cache: &RepositoryCache,
+    needed: impl FnOnce(&str) -> Result<Vec<String>, HubError>,
 ) -> Result<Resolved, HubError> {
     let offline = |missing| HubError::Offline {
         id: id.clone(),
@@ -84,13 +140,7 @@ fn resolve_offline(
     let Some(commit) = cache.commit_of(id.revision()) else {
         return Err(offline(vec![format!("the revision {}", id.revision())]));
     };
-    let index = cache.snapshot(&commit).join(INDEX);
-    let mut needed = vec![CONFIG.to_owned()];
-    if is_whole(&index, None) {
-        needed.extend(shards(&index)?);
-    } else {
-        needed.push(SINGLE.to_owned());
-    }
+    let mut needed = needed(&commit)?;
     needed.retain(|file| !cache.has(&commit, file, None));
     if needed.is_empty() {
         Ok(Resolved {
@@ -106,7 +156,7 @@ fn resolve_offline(
 struct Fetch<'a> {
     id: &'a HubId,
     client: Client<'a>,
-    cache: ModelCache,
+    cache: RepositoryCache,
     listing: Listing,
     progress: &'a dyn HubProgress,
 }

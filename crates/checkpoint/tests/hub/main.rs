@@ -3,6 +3,7 @@
 
 mod answers;
 mod cache;
+mod datasets;
 mod faults;
 mod server;
 mod wire;

@@ -144,7 +144,10 @@ impl State {
     }
 
     fn hub_answer(&self, request: &Request) -> Answer {
+        // A set of data of the same name has the same files.
         let path = request.plain_path();
+        let path = path.replacen("/api/datasets/", "/api/models/", 1);
+        let path = path.strip_prefix("/datasets").unwrap_or(&path);
         let wanted = self.token.map(|token| format!("Bearer {token}"));
         if wanted.is_some() && wanted.as_deref() != request.header("authorization") {
             return Answer::error(401, "GatedRepo");

@@ -52,7 +52,7 @@ pub(crate) struct ConfigurationOptions {
     /// The base model: a checkpoint directory or a hub id (sets model.base)
     #[arg(long, value_name = "BASE")]
     pub(crate) base: Option<String>,
-    /// Problems to train on, JSONL with question and answer (sets data.train)
+    /// Problems to train on: JSONL or Parquet with question and answer, or hf://datasets/... (sets data.train)
     #[arg(long, value_name = "FILE")]
     pub(crate) train: Option<PathBuf>,
     /// Held-out problems to evaluate on (sets data.eval)
@@ -139,7 +139,7 @@ Examples:
 pub(crate) struct EvalOptions {
     #[command(flatten)]
     pub(crate) base: BaseOption,
-    /// The problems, JSONL with question and answer
+    /// The problems: JSONL or Parquet with question and answer, or hf://datasets/...
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// The adapter (default: the base model alone)

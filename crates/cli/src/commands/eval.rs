@@ -34,7 +34,12 @@ pub(crate) fn run(options: &EvalOptions) -> Result<Exit, Failure> {
     .map_err(training)?;
     let verifiers = Verifiers::new(&config.reward.verifier).map_err(training)?;
     let prompter = Prompter::new(&config.prompt, &policy).map_err(training)?;
-    let (tasks, sha256) = tasks(&options.data, options.limit, &prompter, &verifiers)?;
+    let (tasks, sha256) = tasks(
+        &options.data,
+        options.limit,
+        (&prompter, &verifiers),
+        &environment.bar,
+    )?;
     let mut rollouts = NativeRollouts::new(&policy, config.rollout.slots);
     let v = adapter.is_some().then(|| policy.initial_v());
     rollouts.publish(v.as_deref()).map_err(training)?;

@@ -5,9 +5,11 @@ use std::path::Path;
 use tlora_train::evaluate::{Task, Verifiers};
 use tlora_train::{Prompter, RunConfig, TrainError, data};
 
+use crate::base;
 use crate::escape::Untrusted;
 use crate::explain::training;
 use crate::failure::Failure;
+use crate::progress::Bar;
 use crate::terminal::{note, warn};
 
 /// The problems of a run, with their prompts.
@@ -23,16 +25,17 @@ impl Problems {
         config: &RunConfig,
         prompter: &Prompter<'_>,
         verifiers: &Verifiers,
+        bar: &Bar,
     ) -> Result<Self, Failure> {
         let data = &config.data;
-        let (train, digest) = tasks(&data.train, data.train_limit, prompter, verifiers)?;
+        let (train, digest) = tasks(&data.train, data.train_limit, (prompter, verifiers), bar)?;
         let mut problems = Self {
             train: short_enough(train, data.max_prompt_tokens)?,
             eval: Vec::new(),
             files: vec![("train", digest)],
         };
         if !data.eval.as_os_str().is_empty() {
-            let (eval, digest) = tasks(&data.eval, data.eval_limit, prompter, verifiers)?;
+            let (eval, digest) = tasks(&data.eval, data.eval_limit, (prompter, verifiers), bar)?;
             problems.eval = eval;
             problems.files.push(("eval", digest));
         }
@@ -44,10 +47,11 @@ impl Problems {
 pub(crate) fn tasks(
     path: &Path,
     limit: usize,
-    prompter: &Prompter<'_>,
-    verifiers: &Verifiers,
+    (prompter, verifiers): (&Prompter<'_>, &Verifiers),
+    bar: &Bar,
 ) -> Result<(Vec<Task>, String), Failure> {
-    let problems = data::read(path, limit, &verifiers.all()).map_err(training)?;
+    let local = base::data(path, bar)?;
+    let problems = data::read(&local, limit, &verifiers.all()).map_err(training)?;
     if !problems.ignored.is_empty() {
         let keys: Vec<&str> = problems.ignored.keys().map(String::as_str).collect();
         note(format_args!(

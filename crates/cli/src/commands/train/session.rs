@@ -93,7 +93,7 @@ impl Session<'_> {
         let policy = policy::load(config, &checkpoint, self.environment)?;
         let verifiers = Verifiers::new(&config.reward.verifier).map_err(training)?;
         let prompter = Prompter::new(&config.prompt, &policy).map_err(training)?;
-        let problems = Problems::read(config, &prompter, &verifiers)?;
+        let problems = Problems::read(config, &prompter, &verifiers, &self.environment.bar)?;
         let plan = memory::plan(config, &policy, &problems.train);
         if self.detail == Detail::Steps {
             show::start(config, &policy, &problems, &plan);
