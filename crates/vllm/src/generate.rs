@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use crate::schedule::{Job, Schedule};
-use crate::{Fault, Fleet, Sample, Sampling, Server, ServerError, Version};
+use crate::schedule::Schedule;
+use crate::worker::{Event, Shared, State};
+use crate::{Fleet, Sample, Sampling, ServerError, Version};
 
 /// Of a thread that does one request at a time.
 const STACK: usize = 1 << 20;
@@ -114,127 +115,6 @@ pub enum GenerateError {
 
 fn said(faults: &[String]) -> String {
     faults.iter().map(|fault| format!("; {fault}")).collect()
-}
-
-/// What a thread tells.
-enum Event {
-    Drawn(Job, Sample),
-    Fatal(ServerError),
-    AllDown,
-}
-
-/// What the threads share.
-struct Shared {
-    prompts: Vec<Prompt>,
-    sampling: Sampling,
-    begun: Instant,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-struct State {
-    schedule: Schedule,
-    throughput: Vec<Throughput>,
-    lost: BTreeMap<usize, ServerError>,
-    stop: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next sample of a server; nothing if there will be none.
-    fn next(&self, server: usize) -> Option<Job> {
-        let mut state = self.lock();
-        loop {
-            if state.stop || state.schedule.is_done() || !state.schedule.is_usable(server) {
-                return None;
-            }
-            if let Some(job) = state.schedule.take(server) {
-                return Some(job);
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn going(&self, server: usize) -> bool {
-        let state = self.lock();
-        !state.stop && state.schedule.is_usable(server)
-    }
-
-    /// Enters what became of a sample.
-    fn settle(
-        &self,
-        server: &Server,
-        place: usize,
-        job: Job,
-        result: Result<Sample, Fault>,
-        retries: u32,
-    ) -> Option<Event> {
-        let mut state = self.lock();
-        let seconds = self.begun.elapsed().as_secs_f64();
-        if let Some(record) = state.throughput.get_mut(place) {
-            let retries = usize::try_from(retries).unwrap_or(usize::MAX);
-            record.retries += retries;
-            record.requests += retries + 1;
-            if let Ok(sample) = &result {
-                record.samples += 1;
-                record.tokens += sample.tokens.len();
-                record.seconds = seconds;
-            }
-        }
-        let event = match result {
-            Ok(sample) => {
-                state.schedule.done(place);
-                Some(Event::Drawn(job, sample))
-            }
-            Err(fault) if fault.moves() => {
-                state.schedule.lose(place, job);
-                // The first fault is the cause; what follows are its effects.
-                state
-                    .lost
-                    .entry(place)
-                    .or_insert_with(|| server.error(fault));
-                state.schedule.is_stranded().then_some(Event::AllDown)
-            }
-            Err(fault) => Some(Event::Fatal(server.error(fault))),
-        };
-        state.stop |= matches!(event, Some(Event::AllDown | Event::Fatal(_)));
-        drop(state);
-        self.changed.notify_all();
-        event
-    }
-
-    /// One thread of a server.
-    fn work(&self, server: &Server, place: usize, model: &str, events: &Sender<Event>) {
-        while let Some(job) = self.next(place) {
-            let Some((prompt, &seed)) = self
-                .prompts
-                .get(job.group)
-                .and_then(|prompt| Some((prompt, prompt.seeds.get(job.sample)?)))
-            else {
-                return;
-            };
-            let mut retries = 0;
-            let going = || self.going(place);
-            let result = server.sample_while(
-                model,
-                &prompt.tokens,
-                &self.sampling,
-                seed,
-                &mut retries,
-                &going,
-            );
-            if let Some(event) = self.settle(server, place, job, result, retries) {
-                // Nobody hears it once the step has failed.
-                events.send(event).ok();
-            }
-        }
-    }
 }
 
 impl Fleet {
