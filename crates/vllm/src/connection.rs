@@ -71,7 +71,7 @@ impl Answer {
 /// One address with its pool of connections.
 pub(crate) struct Connection {
     agent: Agent,
-    url: String,
+    root: String,
     pub(crate) shown: String,
     key: Option<HeaderValue>,
 }
@@ -111,7 +111,7 @@ impl Connection {
             .new_agent();
         Ok(Self {
             agent,
-            url: url.trim_end_matches('/').to_owned(),
+            root: url.trim_end_matches('/').to_owned(),
             shown,
             key,
         })
@@ -124,7 +124,7 @@ impl Connection {
         body: Option<&Value>,
         timeout: Duration,
     ) -> Result<Answer, Fault> {
-        let url = format!("{}{path}", self.url);
+        let url = format!("{}{path}", self.root);
         let sent = if let Some(body) = body {
             let mut request = self.agent.post(&url).content_type("application/json");
             if let Some(key) = &self.key {

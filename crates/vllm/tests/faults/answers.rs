@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tlora_vllm::{Connect, Server};
 
-use crate::mock::{Mock, Reaction, Setup, connect, foretold, sampling};
+use crate::given::{connect, foretold, sampling};
+use crate::mock::{Mock, Reaction, Setup};
 
 const PROMPT: [u32; 2] = [7, 9];
 
@@ -58,7 +59,7 @@ fn broken_answers_are_asked_for_again() {
     with([Reaction::Say(500, broken), Reaction::Say(503, broken)]).unwrap();
     with([Reaction::TruncatedJson, Reaction::Reset]).unwrap();
     with([Reaction::Change(|answer| {
-        answer["choices"][0]["finish_reason"] = json!("abort")
+        answer["choices"][0]["finish_reason"] = json!("abort");
     })])
     .unwrap();
 }

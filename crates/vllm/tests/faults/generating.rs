@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tlora_vllm::{GenerateError, Generated, Prompt, Sampling, Version};
 
-use crate::mock::{Mock, Reaction, Setup, all, fleet, prompts, sampling};
+use crate::given::{all, fleet, prompts, sampling};
+use crate::mock::{Mock, Reaction, Setup};
 
 fn seeds(mock: &Mock) -> Vec<u64> {
     let asked = mock.asked("/v1/completions");
@@ -192,7 +193,7 @@ fn all_down_says_what_to_do() {
 fn an_answer_that_cannot_be_used_ends_the_step() {
     let (a, b) = (Mock::new(Setup::default()), Mock::new(Setup::default()));
     a.react([Reaction::Change(|answer| {
-        answer["choices"][0]["logprobs"] = serde_json::Value::Null
+        answer["choices"][0]["logprobs"] = serde_json::Value::Null;
     })]);
     let mut fleet = fleet(&[&a, &b]);
     let error = fleet

@@ -7,7 +7,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tlora_vllm::{Fleet, MergedDirectory, Need, SyncError, SyncPath, Version};
 
-use crate::mock::{Mock, Setup, all, need, prompts, sampling, settings};
+use crate::given::{all, need, prompts, sampling, settings};
+use crate::mock::{Mock, Setup};
 
 /// A checkpoint of f32 vectors with such names and lengths.
 fn checkpoint(tensors: &[(&str, u64)]) -> TempDir {

@@ -2,7 +2,8 @@
 
 use tlora_vllm::{Fleet, Need, SyncPath};
 
-use crate::mock::{Mock, Setup, need, settings};
+use crate::given::{need, settings};
+use crate::mock::{Mock, Setup};
 
 fn probe(setups: Vec<Setup>, need: &Need) -> Result<(SyncPath, String), String> {
     let mocks: Vec<Mock> = setups.into_iter().map(Mock::new).collect();

@@ -6,7 +6,8 @@ use fs_err as fs;
 use tempfile::TempDir;
 use tlora_vllm::{Fleet, SyncError, SyncProof, Version, write_versioned};
 
-use crate::mock::{Mock, Setup, all, fleet, prompts, sampling, score};
+use crate::given::{all, fleet, prompts, sampling, score};
+use crate::mock::{Mock, Setup};
 
 fn write(path: &Path) -> std::io::Result<()> {
     fs::write(path.join("adapter_config.json"), "{}")?;
