@@ -1,6 +1,5 @@
 //! The client against real servers, which a test does not start: `TLORA_TEST_VLLM_URLS` has their addresses (with commas), all with the
 //! same base in f32 and `--enable-lora`, and `TLORA_TEST_VLLM_ADAPTER` the directory of an adapter that changes it. Without them it does nothing.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
 use std::env;
 use std::path::Path;
