@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::Agent;
 use ureq::http::{HeaderValue, Uri};
+use ureq::{Agent, Timeout};
 
 use crate::{Fault, ServerError};
 
@@ -22,7 +22,7 @@ const SHOWN: usize = 300;
 pub struct Connect {
     /// Names the environment variable that holds the API key; none for servers without one.
     pub api_key_env: Option<String>,
-    /// How long sampling one completion may take, waiting in the server included.
+    /// How long sampling one completion may take, waiting in the server included. A server that takes longer is given up, not asked again.
     pub sample_timeout: Duration,
     /// How long any other request may take: loading an adapter, reloading a checkpoint.
     pub control_timeout: Duration,
@@ -143,7 +143,7 @@ impl Connection {
                 .build()
                 .call()
         };
-        let mut response = sent.map_err(|error| broken(path, &error))?;
+        let mut response = sent.map_err(|error| broken(path, timeout, &error))?;
         let status = response.status();
         if status.is_redirection() {
             return Err(Fault::Redirect {
@@ -154,7 +154,7 @@ impl Connection {
         let limited = response.body_mut().with_config().limit(MAX_ANSWER);
         let body = limited
             .read_to_vec()
-            .map_err(|error| broken(path, &error))?;
+            .map_err(|error| broken(path, timeout, &error))?;
         Ok(Answer {
             status: status.as_u16(),
             body,
@@ -195,13 +195,17 @@ fn key(variable: &str) -> Result<HeaderValue, Fault> {
     Ok(header)
 }
 
-fn broken(path: &str, error: &ureq::Error) -> Fault {
+fn broken(path: &str, timeout: Duration, error: &ureq::Error) -> Fault {
     let path = path.to_owned();
     if let ureq::Error::BodyExceedsLimit(limit) = error {
         return Fault::TooLong {
             path,
             limit: *limit,
         };
+    }
+    if let ureq::Error::Timeout(Timeout::Global) = error {
+        let seconds = timeout.as_secs_f64();
+        return Fault::Slow { path, seconds };
     }
     Fault::Connection {
         path,

@@ -35,6 +35,14 @@ pub enum Fault {
         /// Why the last one failed.
         text: String,
     },
+    /// It took too long.
+    #[error("gave no answer to {path} within {seconds} s")]
+    Slow {
+        /// What was asked.
+        path: String,
+        /// How long it had.
+        seconds: f64,
+    },
     /// It refuses, or is broken.
     #[error("says {status} to {path}, tried {tries} times: {text:?}")]
     Status {
@@ -191,10 +199,10 @@ impl Fault {
         }
     }
 
-    /// Whether another server can do what this one did not: it is broken, or has lost the adapter because it was started anew.
+    /// Whether another server can do what this one did not: it is broken, hangs, or has lost the adapter because it was started anew.
     #[must_use]
     pub fn moves(&self) -> bool {
-        self.passes() || matches!(self, Self::NoModel { .. })
+        self.passes() || matches!(self, Self::NoModel { .. } | Self::Slow { .. })
     }
 
     /// The fault after so many tries.

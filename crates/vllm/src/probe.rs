@@ -178,7 +178,8 @@ pub(crate) fn probe(
     let path = path(&all, need)?;
     let model = model.unwrap_or_default();
     Ok(Probe {
-        line: line(&all, &model, path),
+        // Names are the servers', and go to a terminal.
+        line: line(&all, &model, path).replace(char::is_control, " "),
         servers: all,
         model,
         path,

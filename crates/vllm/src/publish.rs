@@ -224,7 +224,7 @@ fn load(member: &Member, base: &str, model: &str, version: Version, directory: &
 
 /// A server that is broken is away; one that lives has refused.
 pub(crate) fn is_away(server: &Server, error: &ServerError) -> bool {
-    matches!(error.fault, Fault::Connection { .. })
+    matches!(error.fault, Fault::Connection { .. } | Fault::Slow { .. })
         || error.fault.passes() && server.health().is_err()
 }
 

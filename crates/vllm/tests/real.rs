@@ -3,6 +3,7 @@
 //! More, if they are set: `TLORA_TEST_VLLM_PROCESSED` for servers with processed log-probabilities; `TLORA_TEST_VLLM_KILL`, a command that
 //! ends one of several servers and is run in the middle of a step; `TLORA_TEST_VLLM_MERGED_URLS`, servers in developer mode without adapters, with
 //! `TLORA_TEST_VLLM_BASE` and `TLORA_TEST_VLLM_MERGED`, the checkpoint that they have and one that takes its place.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
 use std::env;
 use std::path::Path;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tlora_vllm::{GenerateError, Generated, Prompt, Sampling, Version};
+use tlora_vllm::{Fleet, GenerateError, Generated, Prompt, Sampling, Version};
 
-use crate::given::{all, fleet, prompts, sampling};
+use crate::given::{all, fleet, need, prompts, sampling, settings};
 use crate::mock::{Mock, Reaction, Setup};
 
 fn seeds(mock: &Mock) -> Vec<u64> {
@@ -164,6 +164,25 @@ fn a_server_that_came_back_without_the_adapter_is_given_up() {
     assert_eq!(generated.samples, all(&prompts));
     let lost = generated.servers[0].lost.clone().unwrap();
     assert!(lost.contains("does not serve \"run-v3\""), "{lost}");
+}
+
+#[test]
+fn a_server_that_hangs_has_its_prompts_drawn_by_the_other() {
+    let (a, b) = (Mock::new(Setup::default()), Mock::new(Setup::default()));
+    let mut settings = settings(&[&a, &b]);
+    settings.connect.sample_timeout = Duration::from_millis(500);
+    let mut fleet = Fleet::connect(&settings, &need()).unwrap().0;
+    a.react(vec![Reaction::Slow(Duration::from_secs(20)); 100]);
+    let prompts = prompts(6, 3);
+    let generated = fleet
+        .generate(&prompts, &sampling(), Version::Base, &mut |_, _| {})
+        .unwrap();
+    assert_eq!(generated.samples, all(&prompts));
+    let lost = generated.servers[0].lost.clone().unwrap();
+    assert!(
+        lost.ends_with("gave no answer to /v1/completions within 0.5 s"),
+        "{lost}"
+    );
 }
 
 #[test]
