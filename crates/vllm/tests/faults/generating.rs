@@ -170,7 +170,7 @@ fn a_server_that_came_back_without_the_adapter_is_given_up() {
 fn a_server_that_hangs_has_its_prompts_drawn_by_the_other() {
     let (a, b) = (Mock::new(Setup::default()), Mock::new(Setup::default()));
     let mut settings = settings(&[&a, &b]);
-    settings.connect.sample_timeout = Duration::from_millis(500);
+    settings.connect.sample_timeout = Duration::from_secs(2);
     let mut fleet = Fleet::connect(&settings, &need()).unwrap().0;
     a.react(vec![Reaction::Slow(Duration::from_secs(20)); 100]);
     let prompts = prompts(6, 3);
@@ -180,7 +180,7 @@ fn a_server_that_hangs_has_its_prompts_drawn_by_the_other() {
     assert_eq!(generated.samples, all(&prompts));
     let lost = generated.servers[0].lost.clone().unwrap();
     assert!(
-        lost.ends_with("gave no answer to /v1/completions within 0.5 s"),
+        lost.ends_with("gave no answer to /v1/completions within 2 s"),
         "{lost}"
     );
 }
