@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the top down. A package that is not listed has no place to stand.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("tlora", 7),
     ("tlora-train", 6),
     ("tlora-merge", 6),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("tlora-reward", 1),
     ("tlora-format", 1),
     ("tlora-report", 1),
+    ("tlora-vllm", 1),
 ];
 
 #[test]
