@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -37,14 +38,20 @@ fn two_runs_leave_the_same_bytes_whatever_the_threads() {
     assert_eq!(evaluations.lines().count(), 16);
 }
 
+/// Bytes of the logs of a run, which grow with every step and evaluation.
+fn size(run: &Path) -> u64 {
+    let logs = ["metrics.jsonl", "samples.jsonl", "evaluations.jsonl"];
+    let bytes = |log| fs_err::metadata(run.join(log)).map_or(0, |log| log.len());
+    logs.map(bytes).iter().sum()
+}
+
 #[test]
 fn a_run_that_is_killed_and_resumed_leaves_the_bytes_of_one_that_was_not() {
     let at = workplace();
-    let start = std::time::Instant::now();
     succeed(at.path(), &["run.toml", "-o", "whole"]);
-    let whole = start.elapsed();
+    let all = size(&at.path().join("whole"));
     let mut kills = 0;
-    // Seeded points of the time that a whole run takes; most resumed runs are killed again.
+    // Seeded points of what a whole run writes, whatever time it takes; most resumed runs are killed again.
     let mut seed = 7_u64;
     for round in 0..6 {
         let name = format!("killed-{round}");
@@ -69,9 +76,11 @@ fn a_run_that_is_killed_and_resumed_leaves_the_bytes_of_one_that_was_not() {
             let part = (seed >> 40) as f64 / (1_u64 << 24) as f64;
             // The last attempts are left alone, so that every run ends.
             if attempt < 4 {
-                std::thread::sleep(Duration::from_secs_f64(
-                    whole.as_secs_f64() * (0.1 + 0.9 * part),
-                ));
+                let left = all.saturating_sub(size(&killed)) as f64;
+                let point = size(&killed) + (left * part) as u64;
+                while size(&killed) < point && child.try_wait().unwrap().is_none() {
+                    std::thread::sleep(Duration::from_micros(500));
+                }
                 if child.try_wait().unwrap().is_none() {
                     child.kill().unwrap();
                     kills += 1;
