@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use support::training::{assert_same, command, files, log, succeed, workplace};
+use support::training::{assert_same, command, files, log, small_run, succeed};
 
 const ARGUMENTS: [&str; 9] = [
     "run.toml",
@@ -23,7 +23,7 @@ const ARGUMENTS: [&str; 9] = [
 
 #[test]
 fn its_runs_are_those_of_train_and_are_made_once() {
-    let at = workplace();
+    let at = small_run();
     let sweep = |more: &[&str]| {
         let arguments = [&ARGUMENTS[..], more].concat();
         let output = command(at.path(), "sweep", &arguments).output().unwrap();
@@ -134,7 +134,7 @@ fn check_the_table(directory: &std::path::Path, json: &Value) {
 
 #[test]
 fn what_cannot_be_meant_is_refused_before_the_first_run() {
-    let at = workplace();
+    let at = small_run();
     for (vary, wanted) in [
         (&["--vary", "seed"][..], "KEY=V1,V2"),
         (&["--vary", "optimizer.rl=1,2"], "rl"),

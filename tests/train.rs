@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::training::{BASE, assert_same, files, log, run, succeed, train, workplace};
+use support::training::{BASE, assert_same, files, log, run, small_run, succeed, train};
 
 #[test]
 fn two_runs_leave_the_same_bytes_whatever_the_threads() {
-    let at = workplace();
+    let at = small_run();
     succeed(at.path(), &["run.toml", "-o", "first", "--threads", "1"]);
     succeed(at.path(), &["run.toml", "-o", "second", "--threads", "3"]);
     assert_same(&at.path().join("first"), &at.path().join("second"));
@@ -47,7 +47,7 @@ fn size(run: &Path) -> u64 {
 
 #[test]
 fn a_run_that_is_killed_and_resumed_leaves_the_bytes_of_one_that_was_not() {
-    let at = workplace();
+    let at = small_run();
     succeed(at.path(), &["run.toml", "-o", "whole"]);
     let all = size(&at.path().join("whole"));
     let mut kills = 0;
@@ -99,7 +99,7 @@ fn a_run_that_is_killed_and_resumed_leaves_the_bytes_of_one_that_was_not() {
 
 #[test]
 fn fine_tuning_makes_the_solutions_likelier() {
-    let at = workplace();
+    let at = small_run();
     let problem = |i: usize| {
         format!(
             "{{\"question\": \"Ann has {i} eggs and sells 2.\", \"answer\": \"{i}-2={}\\n#### {}\"}}\n",
@@ -151,7 +151,7 @@ fn fine_tuning_makes_the_solutions_likelier() {
 #[test]
 #[cfg(unix)]
 fn an_interruption_finishes_the_step_and_saves() {
-    let at = workplace();
+    let at = small_run();
     let settings = ["--set", "steps=40", "--set", "checkpoint.every=1000"];
     succeed(
         at.path(),
@@ -196,7 +196,7 @@ fn an_interruption_finishes_the_step_and_saves() {
 
 #[test]
 fn a_run_whose_kl_grows_too_large_ends_and_says_so() {
-    let at = workplace();
+    let at = small_run();
     let output = run(
         at.path(),
         &["run.toml", "-o", "run", "--set", "guard.max_kl=1e-6"],
@@ -220,7 +220,7 @@ fn a_run_whose_kl_grows_too_large_ends_and_says_so() {
 
 #[test]
 fn the_run_directory_can_be_attested() {
-    let at = workplace();
+    let at = small_run();
     succeed(at.path(), &["run.toml", "-o", "run"]);
     let output = Command::new(env!("CARGO_BIN_EXE_tlora"))
         .args(["attest", "run/adapter.tlora", "--run", "run"])
@@ -235,7 +235,7 @@ fn the_run_directory_can_be_attested() {
 
 #[test]
 fn what_cannot_be_right_is_refused_before_anything_is_written() {
-    let at = workplace();
+    let at = small_run();
     for (arguments, wanted) in [
         (vec!["run.toml", "--set", "optimizer.rl=1"], "rl"),
         (
@@ -289,7 +289,7 @@ fn what_cannot_be_right_is_refused_before_anything_is_written() {
 
 #[test]
 fn another_run_is_not_resumed_and_an_existing_one_not_replaced() {
-    let at = workplace();
+    let at = small_run();
     succeed(at.path(), &["run.toml", "-o", "run", "--set", "steps=2"]);
     let before = files(&at.path().join("run"));
     let again = run(at.path(), &["run.toml", "-o", "run"]);
@@ -307,7 +307,7 @@ fn another_run_is_not_resumed_and_an_existing_one_not_replaced() {
 
 #[test]
 fn an_evaluation_counts_strictly_and_leniently() {
-    let at = workplace();
+    let at = small_run();
     let output = Command::new(env!("CARGO_BIN_EXE_tlora"))
         .args([
             "eval",

@@ -9,7 +9,7 @@ pub(crate) const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tin
 /// A working directory with problems and a configuration. The problems are not of the model's kind, so the reward may say
 /// nothing; the penalty of the distance to the base does, so that v moves in every step. The model is sure of its tokens: with a
 /// larger rate one update moves some of their ratios below a half.
-pub(crate) fn workplace() -> tempfile::TempDir {
+pub(crate) fn small_run() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     problems(directory.path());
     directory
