@@ -1,5 +1,4 @@
 //! What README.md promises.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 /// The transcript is compared with what the command prints; README.md has a part of it.
 #[test]

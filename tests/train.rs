@@ -73,11 +73,10 @@ fn a_run_that_is_killed_and_resumed_leaves_the_bytes_of_one_that_was_not() {
             seed = seed
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            let part = (seed >> 40) as f64 / (1_u64 << 24) as f64;
             // The last attempts are left alone, so that every run ends.
             if attempt < 4 {
-                let left = all.saturating_sub(size(&killed)) as f64;
-                let point = size(&killed) + (left * part) as u64;
+                let left = all.saturating_sub(size(&killed));
+                let point = size(&killed) + ((left * (seed >> 40)) >> 24);
                 while size(&killed) < point && child.try_wait().unwrap().is_none() {
                     std::thread::sleep(Duration::from_micros(500));
                 }
