@@ -1,6 +1,5 @@
 //! Accuracy against the number of trained parameters, as an SVG file of its own, such as documentation has.
 
-use crate::SweepRow;
 use crate::chart::{Chart, Frame, Horizontal, Mark, Series, Vertical};
 use crate::sweep::mean;
 
@@ -30,19 +29,6 @@ pub struct FigureSeries {
     pub name: String,
     /// A point a run: trained parameters, and the accuracy from 0 to 1.
     pub points: Vec<(u64, f64)>,
-}
-
-impl FigureSeries {
-    /// The strict greedy accuracy of runs; those that were not evaluated are left out.
-    #[must_use]
-    pub fn of_rows<'a>(name: &str, rows: impl IntoIterator<Item = &'a SweepRow>) -> Self {
-        let rows = rows.into_iter();
-        let points = rows.filter_map(|row| Some((row.parameters, row.after_strict?.share())));
-        Self {
-            name: name.to_owned(),
-            points: points.collect(),
-        }
-    }
 }
 
 impl Figure {

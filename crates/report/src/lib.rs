@@ -2,7 +2,7 @@
 //!
 //! - [`Run`]: a run directory as it was read, with its numbers before and after in [`Summary`].
 //! - [`page()`]: the report of a run, one HTML file that needs nothing else.
-//! - [`EventFile`] with [`metric_scalars`] and [`eval_scalars`]: what TensorBoard reads.
+//! - [`EventFile`] with [`metric_scalars`]: what TensorBoard reads.
 //! - [`SweepRow`], [`comparison()`]: many runs beside each other.
 //! - [`Figure`]: accuracy against the number of trained parameters, as a file of its own.
 //!
@@ -39,8 +39,8 @@ pub use event_file::EventFile;
 pub use figure::{Figure, FigureSeries};
 pub use page::page;
 pub use records::{Evaluation, Metrics, Mismatch, SampleRecord, Timing};
-pub use run::{Provenance, Run, VStep};
+pub use run::{Ending, Provenance, Run, VStep};
 pub use samples::Samples;
-pub use scalars::{eval_scalars, metric_scalars};
+pub use scalars::metric_scalars;
 pub use summary::{Change, Summary};
 pub use sweep::{Status, SweepRow};

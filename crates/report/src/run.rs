@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::lines::{each_line, parse, records};
@@ -18,6 +19,8 @@ pub struct Run {
     pub settings: Vec<(String, String)>,
     /// What went in, if it was recorded.
     pub provenance: Provenance,
+    /// How it ended; none while it goes on.
+    pub ending: Option<Ending>,
     /// A line a step.
     pub metrics: Vec<Metrics>,
     /// Evaluations, in the order in which they were made.
@@ -28,6 +31,15 @@ pub struct Run {
     pub samples: Samples,
     /// Seconds of each step.
     pub timing: Vec<Timing>,
+}
+
+/// What is read of result.json.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Ending {
+    /// `complete`, `patience` or `interrupted`.
+    pub ending: String,
+    /// The step whose v the adapter has.
+    pub step: u64,
 }
 
 /// v after a step.
@@ -85,7 +97,8 @@ impl Run {
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             settings: settings(file("config.toml"))?,
-            provenance: provenance(file("provenance.json"))?,
+            provenance: whole(file("provenance.json"))?.unwrap_or_default(),
+            ending: whole(file("result.json"))?,
             metrics: records(&file("metrics.jsonl"), |line: &Metrics| line.step)?,
             evaluations: records(&file("evaluations.jsonl"), |line: &Evaluation| line.step)?,
             trajectory: trajectory(&file("steps.jsonl"))?,
@@ -143,14 +156,17 @@ fn flatten(prefix: &str, table: &Table, found: &mut Vec<(String, String)>) {
     }
 }
 
-fn provenance(path: PathBuf) -> Result<Provenance, ReportError> {
+/// A file of one record; none if it is not there.
+fn whole<T: DeserializeOwned>(path: PathBuf) -> Result<Option<T>, ReportError> {
     match fs_err::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| ReportError::Json {
-            line: source.line(),
-            path,
-            source,
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Provenance::default()),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| ReportError::Json {
+                line: source.line(),
+                path,
+                source,
+            }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

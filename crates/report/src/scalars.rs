@@ -21,16 +21,6 @@ pub fn metric_scalars(line: &Value) -> Vec<(String, f32)> {
     found
 }
 
-/// The score of a line of evaluations.jsonl: `eval/greedy-strict`.
-#[must_use]
-pub fn eval_scalars(line: &Value) -> Vec<(String, f32)> {
-    let mut found = Vec::new();
-    if let (Some(name), Some(score)) = (line["name"].as_str(), line.get("score")) {
-        push(&mut found, format!("eval/{name}"), score);
-    }
-    found
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "an event has an f32")]
 fn push(found: &mut Vec<(String, f32)>, tag: String, value: &Value) {
     let number = value.as_f64().map(|number| number as f32);
@@ -60,11 +50,6 @@ mod tests {
         ];
         let expected = expected.map(|(tag, value)| (tag.to_owned(), value));
         assert_eq!(metric_scalars(&line), expected);
-        let line = json!({"name": "greedy-strict", "step": 3, "score": 0.75, "items": 4});
-        assert_eq!(
-            eval_scalars(&line),
-            [("eval/greedy-strict".to_owned(), 0.75)]
-        );
-        assert!(metric_scalars(&json!([1])).is_empty() && eval_scalars(&json!(1)).is_empty());
+        assert!(metric_scalars(&json!([1])).is_empty());
     }
 }

@@ -9,8 +9,10 @@ pub struct Change {
     pub name: String,
     /// At step 0.
     pub before: Option<Accuracy>,
-    /// At the adapter's step.
+    /// At `step`.
     pub after: Option<Accuracy>,
+    /// The adapter's step, or the last that was evaluated if that was not.
+    pub step: u64,
 }
 
 /// The main numbers.
@@ -29,7 +31,10 @@ impl Summary {
     #[must_use]
     pub fn of(run: &Run) -> Self {
         let evaluated = run.evaluations.last().map_or(0, |last| last.step);
-        let adapter_step = run.provenance.adapter_step.unwrap_or(run.last_step());
+        let recorded = run.ending.as_ref().map(|ending| ending.step);
+        let adapter_step = recorded
+            .or(run.provenance.adapter_step)
+            .unwrap_or(run.last_step());
         let mut names: Vec<&str> = Vec::new();
         for evaluation in &run.evaluations {
             if !names.contains(&evaluation.name.as_str()) {
@@ -41,12 +46,17 @@ impl Summary {
             let found = all.find(|e| e.name == name && e.step == step)?;
             Some(accuracy(found.score, found.items))
         };
-        let changes = names.into_iter().map(|name| Change {
-            name: name.to_owned(),
-            before: at(name, 0),
-            after: at(name, adapter_step)
-                .or_else(|| at(name, evaluated))
-                .filter(|_| evaluated > 0),
+        let changes = names.into_iter().map(|name| {
+            let step = match at(name, adapter_step) {
+                Some(_) => adapter_step,
+                None => evaluated,
+            };
+            Change {
+                name: name.to_owned(),
+                before: at(name, 0),
+                after: at(name, step).filter(|_| evaluated > 0),
+                step,
+            }
         });
         let changes = changes.collect();
         let mut best: Option<(u64, f64)> = None;

@@ -38,6 +38,26 @@ fn a_run_is_read() {
     assert_eq!((summary.adapter_step, summary.best_step), (40, Some(40)));
 }
 
+/// `evaluation.keep_best`: the adapter is not that of the last step, and neither are the numbers after.
+#[test]
+fn after_is_the_step_of_the_adapter() {
+    let result = "{\"version\": 1, \"ending\": \"complete\", \"step\": 20, \"v\": [0.5]}";
+    let directory = with("result.json", result);
+    let lines = [
+        "{\"name\": \"greedy-strict\", \"step\": 0, \"score\": 0.2, \"items\": 10}",
+        "{\"name\": \"greedy-strict\", \"step\": 20, \"score\": 0.9, \"items\": 10}",
+        "{\"name\": \"greedy-strict\", \"step\": 40, \"score\": 0.7, \"items\": 10}",
+    ];
+    let log = directory.path().join("evaluations.jsonl");
+    fs_err::write(log, lines.map(|line| format!("{line}\n")).concat()).unwrap();
+    let run = Run::read(directory.path()).unwrap();
+    let summary = Summary::of(&run);
+    let strict = summary.change("greedy-strict").unwrap();
+    assert_eq!((strict.step, strict.after.unwrap().right), (20, 9.0));
+    assert_eq!(strict.before.unwrap().right, 2.0);
+    assert_eq!(run.ending.unwrap().ending, "complete");
+}
+
 #[test]
 fn a_run_that_has_just_begun_has_a_page() {
     let directory = with("metrics.jsonl", "{\"step\": 1, \"rew");

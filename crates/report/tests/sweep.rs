@@ -54,10 +54,17 @@ fn a_run_that_failed_has_a_row() {
 fn a_figure_has_a_dot_a_run_and_a_line_through_means() {
     let mut rows = rows();
     rows.push(row("1e-2", 1, 1000, 80.0));
+    let points = rows
+        .iter()
+        .map(|row| (row.parameters, row.after_strict.unwrap().share()));
+    let points = points.collect();
     let figure = Figure {
         title: "a < b".to_owned(),
         measure: "strict".to_owned(),
-        series: vec![FigureSeries::of_rows("grpo", &rows)],
+        series: vec![FigureSeries {
+            name: "grpo".to_owned(),
+            points,
+        }],
         base: Some(0.1),
     };
     let svg = figure.svg();

@@ -8,7 +8,7 @@ mod vary;
 use std::sync::atomic::Ordering;
 
 use tlora_checkpoint::write_file_atomically;
-use tlora_report::{Status, SweepRow, comparison};
+use tlora_report::comparison;
 
 use crate::arguments::SweepOptions;
 use crate::environment::Environment;
@@ -18,7 +18,6 @@ use crate::explain::output;
 use crate::failure::Failure;
 use crate::terminal::{ACCENT, note, print, print_json, warn};
 
-use super::report;
 use super::train::{Detail, Session, flag, use_threads};
 use planned::{Planned, Stage};
 use row::Row;
@@ -37,10 +36,11 @@ pub(crate) fn run(options: &SweepOptions) -> Result<Exit, Failure> {
     let rows = planned.iter().map(Row::read);
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     let summary = table::json(&rows);
+    let begun: Vec<_> = rows.iter().filter_map(|row| row.entry.clone()).collect();
     let files = [
         ("sweep.json", format!("{summary:#}\n")),
         ("sweep.csv", table::csv(&rows)),
-        ("sweep.html", page(&planned, &rows)?),
+        ("sweep.html", comparison(&begun)),
     ];
     for (name, text) in files {
         write_file_atomically(&options.output.join(name), text.as_bytes(), true).map_err(output)?;
@@ -54,24 +54,6 @@ pub(crate) fn run(options: &SweepOptions) -> Result<Exit, Failure> {
         0 => Exit::Done,
         _ => Exit::No,
     })
-}
-
-/// The runs that have begun, beside each other.
-fn page(planned: &[Planned], rows: &[Row]) -> Result<String, Failure> {
-    let begun = planned.iter().zip(rows);
-    let begun = begun.filter(|(run, _)| run.directory.exists());
-    let entry = |(run, row): (&Planned, &Row)| {
-        let keys: Vec<&str> = row.settings.iter().map(|(key, _)| &**key).collect();
-        let status = match row.is_finished() {
-            true => Status::Complete,
-            false => Status::Unfinished,
-        };
-        let found = tlora_report::Run::read(&run.directory);
-        let found = found.map_err(|error| report::explained(&run.directory, error))?;
-        Ok(SweepRow::of_run(&found, &keys, status))
-    };
-    let entries = begun.map(entry).collect::<Result<Vec<_>, Failure>>()?;
-    Ok(comparison(&entries))
 }
 
 /// Runs what is not finished; gives the number of runs that failed.

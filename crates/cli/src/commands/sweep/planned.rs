@@ -85,7 +85,7 @@ fn stage(directory: &Path, config: &RunConfig) -> Result<Stage, Failure> {
 }
 
 /// `result.json` of a run, if it is there and whole.
-pub(super) fn result(directory: &Path) -> Option<Value> {
+fn result(directory: &Path) -> Option<Value> {
     let bytes = fs_err::read(directory.join("result.json")).ok()?;
     serde_json::from_slice(&bytes).ok()
 }

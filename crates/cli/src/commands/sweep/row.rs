@@ -1,14 +1,13 @@
 //! What came out of a run.
 
-use std::path::Path;
-
-use serde::Deserialize;
+use tlora_report::{Accuracy, Run, Status, Summary, SweepRow};
 use tlora_train::evaluate::Share;
 
-use super::planned::{Planned, Stage, result};
+use super::planned::Planned;
+use crate::commands::report::explained;
 use crate::failure::Failure;
 
-/// A run with its first and its last evaluation.
+/// A run with its evaluations before and after training.
 pub(super) struct Row {
     pub(super) name: String,
     /// What was varied, but for the seed.
@@ -18,6 +17,8 @@ pub(super) struct Row {
     pub(super) parameters: Option<usize>,
     pub(super) ending: String,
     pub(super) scores: Vec<Score>,
+    /// As the page has it, if the run has begun.
+    pub(super) entry: Option<SweepRow>,
 }
 
 /// A way of counting, before training and after.
@@ -26,41 +27,58 @@ pub(super) struct Score {
     pub(super) name: String,
     pub(super) before: Share,
     pub(super) after: Share,
-    /// The step of the last evaluation.
+    /// The step of `after`: the adapter's, if it was evaluated.
     pub(super) step: u64,
-}
-
-/// A line of evaluations.jsonl.
-#[derive(Deserialize)]
-struct Line {
-    name: String,
-    step: u64,
-    score: f64,
-    items: usize,
 }
 
 impl Row {
     pub(super) fn read(run: &Planned) -> Result<Self, Failure> {
         let settings = run.combination.settings.iter();
-        let result = result(&run.directory);
-        let text = |key: &str| result.as_ref().and_then(|result| result[key].as_str());
-        Ok(Self {
+        let mut row = Self {
             name: run.combination.name(),
             settings: settings.filter(|(key, _)| key != "seed").cloned().collect(),
             seed: run.config.seed,
-            parameters: result
-                .as_ref()
-                .and_then(|result| result["v"].as_array().map(Vec::len)),
-            ending: match (text("ending"), run.stage) {
-                (Some(ending), _) => ending.to_owned(),
-                (None, Stage::New) if !run.directory.exists() => "not begun".to_owned(),
-                (None, _) => "not finished".to_owned(),
-            },
-            scores: match run.directory.exists() {
-                true => scores(&run.directory)?,
-                false => Vec::new(),
-            },
-        })
+            parameters: None,
+            ending: "not begun".to_owned(),
+            scores: Vec::new(),
+            entry: None,
+        };
+        if run.directory.exists() {
+            let found = Run::read(&run.directory);
+            row.fill(&found.map_err(|error| explained(&run.directory, error))?);
+        }
+        Ok(row)
+    }
+
+    fn fill(&mut self, run: &Run) {
+        self.ending = match &run.ending {
+            Some(ending) => ending.ending.clone(),
+            None => "not finished".to_owned(),
+        };
+        self.parameters = Some(run.parameters()).filter(|_| self.is_finished());
+        let scores = Summary::of(run).changes.into_iter();
+        let share = |accuracy: Accuracy| {
+            Share::new(
+                accuracy.right,
+                usize::try_from(accuracy.of).unwrap_or(usize::MAX),
+            )
+        };
+        let scores = scores.filter_map(|change| {
+            let before = share(change.before?);
+            Some(Score {
+                name: change.name,
+                before,
+                after: change.after.map_or(before, share),
+                step: change.step,
+            })
+        });
+        self.scores = scores.collect();
+        let keys: Vec<&str> = self.settings.iter().map(|(key, _)| &**key).collect();
+        let status = match self.is_finished() {
+            true => Status::Complete,
+            false => Status::Unfinished,
+        };
+        self.entry = Some(SweepRow::of_run(run, &keys, status));
     }
 
     /// Whether it ended, by itself.
@@ -72,30 +90,4 @@ impl Row {
     pub(super) fn score(&self, name: &str) -> Option<&Score> {
         self.scores.iter().find(|score| score.name == name)
     }
-}
-
-/// The first and the last evaluation of each way of counting, in the order of the log.
-fn scores(directory: &Path) -> Result<Vec<Score>, Failure> {
-    let path = directory.join("evaluations.jsonl");
-    let unread = |error| Failure::unknown("evaluations cannot be read").caused_by(error);
-    let text = fs_err::read_to_string(&path).map_err(unread)?;
-    let mut scores: Vec<Score> = Vec::new();
-    for line in text.lines() {
-        // The last line of a run that was killed may be cut off.
-        let Ok(line) = serde_json::from_str::<Line>(line) else {
-            continue;
-        };
-        #[expect(clippy::cast_precision_loss, reason = "a count of problems")]
-        let share = Share::new(line.score * line.items as f64, line.items);
-        match scores.iter_mut().find(|score| score.name == line.name) {
-            Some(score) => (score.after, score.step) = (share, line.step),
-            None => scores.push(Score {
-                name: line.name,
-                before: share,
-                after: share,
-                step: line.step,
-            }),
-        }
-    }
-    Ok(scores)
 }
