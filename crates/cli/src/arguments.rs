@@ -16,7 +16,8 @@ pub(crate) use signing::{
 };
 
 pub(crate) use training::{
-    ConfigurationOptions, EvalOptions, ReportOptions, SettingOptions, SweepOptions, TrainOptions,
+    ConfigurationOptions, EngineOption, EvalOptions, ReportOptions, SettingOptions, SweepOptions,
+    TrainOptions,
 };
 
 /// TinyLoRA adapters: files of about a hundred bytes that steer a whole model.

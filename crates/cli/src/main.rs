@@ -6,6 +6,7 @@ mod adapter_file;
 mod arguments;
 mod base;
 mod commands;
+mod engine;
 mod environment;
 mod escape;
 mod exit;

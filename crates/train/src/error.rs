@@ -85,6 +85,9 @@ pub enum TrainError {
         /// Its value.
         found: String,
     },
+    /// The servers that sample failed, or what was sent to them did not arrive as it was.
+    #[error("the samples could not be drawn")]
+    Rollouts(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The verifier failed.
     #[error("the verifier failed")]
     Reward(#[from] RewardError),

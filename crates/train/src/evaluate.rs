@@ -1,12 +1,13 @@
 //! What a policy can do: problems, greedy and sampled, by a strict and a lenient verifier on the same completions.
 
 use serde::Serialize;
-use tlora_model::{Sample, Sampling};
-use tlora_reward::{Answer, Score, Verifier, VerifierSettings, build, build_pair};
+use tlora_model::{Sampling, Tokenizer};
+use tlora_reward::{Score, Verifier, VerifierSettings, build, build_pair};
 
+use crate::TrainError;
 use crate::data::Problem;
-use crate::rollouts::{Prompt, Rollouts};
-use crate::{Policy, TrainError};
+use crate::judge::Judge;
+use crate::rollouts::{Heard, Prompt, Rollouts};
 
 /// Problems with their prompts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,69 +129,12 @@ pub struct Evaluation {
     pub completions: Vec<Vec<Scored>>,
 }
 
-/// Decodes and scores completions of problems.
-///
-/// # Errors
-/// A verifier failed.
-pub fn score(
-    policy: &Policy,
-    verifiers: &Verifiers,
-    tasks: &[&Task],
-    samples: &[Vec<Sample>],
-) -> std::result::Result<Vec<Vec<Scored>>, TrainError> {
-    let mut texts = Vec::new();
-    for (task, samples) in tasks.iter().zip(samples) {
-        for (number, sample) in samples.iter().enumerate() {
-            let id = format!("{}#{number}", task.problem.id);
-            texts.push((id, *task, policy.tokenizer.decode(&sample.tokens)?, sample));
-        }
-    }
-    let answers: Vec<Answer<'_>> = texts
-        .iter()
-        .map(|(id, task, text, _)| Answer {
-            id,
-            question: &task.problem.question,
-            completion: text,
-            gold: &task.problem.answer,
-        })
-        .collect();
-    let strict = verifiers.strict.score(&answers)?;
-    let reward = if verifiers.reward.id() == verifiers.strict.id() {
-        strict.clone()
-    } else {
-        verifiers.reward.score(&answers)?
-    };
-    let lenient = match &verifiers.lenient {
-        Some(verifier) => verifier.score(&answers)?.into_iter().map(Some).collect(),
-        None => vec![None; answers.len()],
-    };
-    let judged = reward.into_iter().zip(strict).zip(lenient);
-    let mut scored =
-        texts
-            .iter()
-            .zip(judged)
-            .map(
-                |((_, _, text, sample), ((reward, strict), lenient))| Scored {
-                    text: text.clone(),
-                    tokens: sample.tokens.len(),
-                    truncated: sample.truncated,
-                    reward,
-                    strict,
-                    lenient,
-                },
-            );
-    let lists = samples.iter();
-    Ok(lists
-        .map(|samples| scored.by_ref().take(samples.len()).collect())
-        .collect())
-}
-
 /// Answers all tasks and scores the answers.
 ///
 /// # Errors
 /// The engine or a verifier failed.
 pub fn evaluate(
-    policy: &Policy,
+    tokenizer: &Tokenizer,
     rollouts: &mut dyn Rollouts,
     verifiers: &Verifiers,
     tasks: &[Task],
@@ -198,10 +142,13 @@ pub fn evaluate(
     drawn: &mut dyn FnMut(usize),
 ) -> std::result::Result<Evaluation, TrainError> {
     let prompts: Vec<&Prompt> = tasks.iter().map(|task| &task.prompt).collect();
-    let completions = rollouts.generate(&prompts, samples, sampling, drawn)?;
-    let tasks: Vec<&Task> = tasks.iter().collect();
+    let mut judge = Judge::new(tokenizer, verifiers, tasks.iter().collect());
+    let completions = rollouts.generate(&prompts, samples, sampling, &mut |heard| match heard {
+        Heard::Tokens(tokens) => drawn(tokens),
+        Heard::Group(number, samples) => judge.group(number, samples),
+    })?;
     Ok(Evaluation {
-        completions: score(policy, verifiers, &tasks, &completions)?,
+        completions: judge.finish(&completions)?,
     })
 }
 

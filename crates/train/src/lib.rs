@@ -14,6 +14,7 @@ pub mod config;
 pub mod data;
 mod error;
 pub mod evaluate;
+mod judge;
 mod policy;
 mod prompts;
 mod records;
@@ -24,10 +25,10 @@ mod update;
 
 pub use config::RunConfig;
 pub use error::TrainError;
-pub use policy::Policy;
+pub use policy::{Policy, trained_values};
 pub use prompts::Prompter;
 pub use records::RunDirectory;
-pub use rollouts::{NativeRollouts, Prompt, Rollouts};
+pub use rollouts::{Heard, NativeRollouts, Prompt, Rollouts};
 pub use state::State;
 pub use trainer::{Both, Ending, Finished, Observer, Phase, StepMetrics, Trainer};
 

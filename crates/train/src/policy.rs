@@ -62,21 +62,6 @@ impl Policy {
         self.projections.steering(&v)
     }
 
-    /// The v of the adapter that the policy was loaded with.
-    #[must_use]
-    pub fn initial_v(&self) -> Vec<f32> {
-        let Some(template) = &self.template else {
-            return Vec::new();
-        };
-        let groups = 0..template.group_count;
-        let values = groups.filter_map(|group| template.v(group)).flatten();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the master copy of v is f32"
-        )]
-        values.map(|value| value as f32).collect()
-    }
-
     /// The adapter with this v, rounded to its precision.
     ///
     /// # Errors
@@ -98,4 +83,16 @@ impl Policy {
             })?;
         Ok(Adapter::new(fields)?)
     }
+}
+
+/// All v of an adapter, group by group, as they are trained.
+#[must_use]
+pub fn trained_values(adapter: &Adapter) -> Vec<f32> {
+    let groups = 0..adapter.group_count;
+    let values = groups.filter_map(|group| adapter.v(group)).flatten();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the master copy of v is f32"
+    )]
+    values.map(|value| value as f32).collect()
 }

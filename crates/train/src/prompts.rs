@@ -2,10 +2,10 @@
 
 use tlora_model::{Message, Sample, Tokenizer};
 
+use crate::TrainError;
 use crate::config::PromptSettings;
 use crate::data::{Problem, hexadecimal};
 use crate::rollouts::Prompt;
-use crate::{Policy, TrainError};
 
 /// How problems become prompts, with everything resolved.
 #[derive(Debug)]
@@ -17,12 +17,11 @@ pub struct Prompter<'a> {
 }
 
 impl<'a> Prompter<'a> {
-    /// A prompter for a policy's tokenizer.
+    /// A prompter for a model's tokenizer.
     ///
     /// # Errors
     /// A stop text is not one token of the tokenizer.
-    pub fn new(settings: &'a PromptSettings, policy: &'a Policy) -> Result<Self, TrainError> {
-        let tokenizer = &policy.tokenizer;
+    pub fn new(settings: &'a PromptSettings, tokenizer: &'a Tokenizer) -> Result<Self, TrainError> {
         let mut stop = tokenizer.stop_tokens().to_vec();
         for text in &settings.stop {
             let found = match tokenizer.token(text) {

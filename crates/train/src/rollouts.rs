@@ -1,5 +1,6 @@
 //! Where samples come from: one trait, so that a server can take the place of the engine in this process.
 
+use serde_json::Value;
 use tlora_model::{Generator, Request, Sample, Sampling, Steering};
 
 use crate::{Policy, TrainError};
@@ -13,18 +14,25 @@ pub struct Prompt {
     pub tokens: Vec<u32>,
 }
 
+/// What an engine says while it samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Heard<'a> {
+    /// So many tokens more were drawn.
+    Tokens(usize),
+    /// The samples of the prompt of this number are all there, while others are still drawn. An engine may leave this out.
+    Group(usize, &'a [Sample]),
+}
+
 /// An engine that samples under the newest published v.
 pub trait Rollouts {
-    /// What the engine is called in records.
-    fn name(&self) -> &'static str;
-
-    /// Samples are drawn under this v from now on. `None` is the base without an adapter.
+    /// Samples are drawn under this v from now on, which is that of `version`: the number of steps that made it. `None` is the
+    /// base without an adapter. A version that is published already changes nothing.
     ///
     /// # Errors
     /// The engine did not take it.
-    fn publish(&mut self, v: Option<&[f32]>) -> Result<(), TrainError>;
+    fn publish(&mut self, version: u64, v: Option<&[f32]>) -> Result<(), TrainError>;
 
-    /// So many samples of each prompt, in the order of the prompts. `drawn` hears how many tokens each step drew.
+    /// So many samples of each prompt, in the order of the prompts.
     ///
     /// # Errors
     /// A prompt is too long, or the engine failed.
@@ -33,8 +41,13 @@ pub trait Rollouts {
         prompts: &[&Prompt],
         samples: usize,
         sampling: &Sampling,
-        drawn: &mut dyn FnMut(usize),
+        heard: &mut dyn FnMut(Heard<'_>),
     ) -> Result<Vec<Vec<Sample>>, TrainError>;
+
+    /// What the engine has to tell of the time since the last call, for `timing.jsonl`; null if it is nothing.
+    fn timing(&mut self) -> Value {
+        Value::Null
+    }
 }
 
 /// The engine in this process, on the learner's own weights: there is nothing to merge and nothing to send.
@@ -58,11 +71,7 @@ impl<'a> NativeRollouts<'a> {
 }
 
 impl Rollouts for NativeRollouts<'_> {
-    fn name(&self) -> &'static str {
-        "native"
-    }
-
-    fn publish(&mut self, v: Option<&[f32]>) -> Result<(), TrainError> {
+    fn publish(&mut self, _version: u64, v: Option<&[f32]>) -> Result<(), TrainError> {
         self.steering = v.map(|v| self.policy.steering(v));
         Ok(())
     }
@@ -72,7 +81,7 @@ impl Rollouts for NativeRollouts<'_> {
         prompts: &[&Prompt],
         samples: usize,
         sampling: &Sampling,
-        drawn: &mut dyn FnMut(usize),
+        heard: &mut dyn FnMut(Heard<'_>),
     ) -> Result<Vec<Vec<Sample>>, TrainError> {
         let requests: Vec<Request<'_>> = prompts
             .iter()
@@ -83,6 +92,7 @@ impl Rollouts for NativeRollouts<'_> {
             })
             .collect();
         let generator = Generator::new(&self.policy.decoder, self.slots);
+        let drawn = |tokens| heard(Heard::Tokens(tokens));
         Ok(generator.generate(&requests, sampling, self.steering.as_ref(), drawn)?)
     }
 }

@@ -20,6 +20,8 @@ pub struct State {
     pub run: String,
     /// Steps that are done.
     pub step: u64,
+    /// Whether the evaluation of this step could not be made, and is to be made before the next one.
+    pub evaluation_due: bool,
     /// v as f32 bits.
     pub v: Vec<u32>,
     /// The optimizer.
@@ -47,7 +49,7 @@ pub struct Best {
 }
 
 /// The version that this program writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const FILE: &str = "state.json";
 const DIRECTORY: &str = "checkpoints";
 

@@ -48,6 +48,8 @@ pub(crate) struct Member {
     pub(crate) steps: BTreeSet<u64>,
     /// The checkpoint in the place of the base; none is the base.
     pub(crate) merged: Option<u64>,
+    /// The log-probabilities of a text under the base, for when a checkpoint has taken its place.
+    pub(crate) base_scores: Option<(Vec<u32>, Vec<f32>)>,
     /// Why it is not used until the next version is published.
     pub(crate) lost: Option<ServerError>,
 }
@@ -154,6 +156,7 @@ impl Member {
             server: Arc::new(server),
             steps: BTreeSet::new(),
             merged: None,
+            base_scores: None,
             lost: None,
         }
     }

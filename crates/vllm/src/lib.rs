@@ -4,8 +4,8 @@
 //! - [`Fleet`]: many servers that sample under one published [`Version`]. [`Fleet::connect`] finds out what they can do
 //!   ([`Probe`]) and refuses what would give wrong samples.
 //! - [`Fleet::generate`]: samples of prompts, in their order whatever the timing; a server that dies loses nothing.
-//! - [`Fleet::publish`], [`Fleet::verify_sync`], [`Fleet::retire`]: an adapter under a name of its own for each step;
-//!   [`write_versioned`] writes its directory. [`Fleet::reload`] is the other path, a [`MergedDirectory`].
+//! - [`Fleet::publish`], [`Fleet::verify_sync`], [`Fleet::retire`]: an adapter under a name of its own for each step.
+//!   [`Fleet::reload`] is the other path, a [`MergedDirectory`].
 //! - [`sample_seed`]: the seed of a sample, from the run, the step, the problem and its number.
 //!
 //! Shapes are those of vLLM 0.32.0. An adapter is never loaded in place of another of the same name: the server would read it from disk
@@ -27,7 +27,6 @@ mod seed;
 mod server;
 mod sync_error;
 mod verify;
-mod versioned;
 mod worker;
 
 pub use completion::{Sample, Sampling};
@@ -42,4 +41,3 @@ pub use seed::sample_seed;
 pub use server::{ModelCard, Server};
 pub use sync_error::SyncError;
 pub use verify::{SyncCheck, SyncProof};
-pub use versioned::write_versioned;

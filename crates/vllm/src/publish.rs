@@ -104,6 +104,21 @@ impl Fleet {
     /// server may still be reading, and never unless they are named as the version is.
     pub fn retire(&mut self, keep: usize) -> Retired {
         let mut retired = Retired::default();
+        self.remove_unloaded(&mut retired);
+        self.unload(keep.max(1), &mut retired);
+        retired
+    }
+
+    /// Unloads every version and removes its directory, at the end of a run. Merged checkpoints stay where they are.
+    pub fn close(&mut self) -> Retired {
+        let mut retired = Retired::default();
+        self.unload(0, &mut retired);
+        self.remove_unloaded(&mut retired);
+        self.current = Version::Base;
+        retired
+    }
+
+    fn remove_unloaded(&mut self, retired: &mut Retired) {
         for (step, directory) in std::mem::take(&mut self.unloaded) {
             let named = directory
                 .file_name()
@@ -116,7 +131,10 @@ impl Fleet {
                 Err(error) => retired.problems.push(error.to_string()),
             }
         }
-        while self.published.len() > keep.max(1) {
+    }
+
+    fn unload(&mut self, keep: usize, retired: &mut Retired) {
+        while self.published.len() > keep {
             let Some((step, directory)) = self.published.pop_first() else {
                 break;
             };
@@ -132,7 +150,6 @@ impl Fleet {
             self.unloaded.insert(step, directory);
             retired.unloaded.push(step);
         }
-        retired
     }
 
     /// The version moves: servers that have it are in use, those that are away are not.

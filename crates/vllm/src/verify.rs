@@ -1,6 +1,7 @@
 //! Whether published weights arrived: on a fixed probe the server's log-probabilities have to move as the learner's do. A load
 //! that answers "success" and changes nothing is the most common fault of adapters.
 
+use crate::fleet::Member;
 use crate::{Fleet, SyncError, Version};
 
 /// What is compared.
@@ -55,14 +56,18 @@ impl Fleet {
             });
         }
         let results = self.at_once(|member| {
-            let before = self
-                .model_at(member, proof.before)
-                .filter(|_| member.lost.is_none())?;
+            if member.lost.is_some() {
+                return None;
+            }
             let after = self.model_at(member, proof.after)?;
             let server = &member.server;
-            let scores = server
-                .score(&before, proof.tokens)
-                .and_then(|before| Ok((before, server.score(&after, proof.tokens)?)));
+            let before = match (self.model_at(member, proof.before), proof.before) {
+                (Some(before), _) => server.score(&before, proof.tokens),
+                (None, Version::Base) => Ok(member.kept_scores(proof.tokens)?.to_vec()),
+                (None, Version::Step(_)) => return None,
+            };
+            let scores =
+                before.and_then(|before| Ok((before, server.score(&after, proof.tokens)?)));
             Some(
                 scores
                     .map_err(SyncError::Score)
@@ -77,6 +82,30 @@ impl Fleet {
             });
         }
         Ok(checks)
+    }
+
+    /// Every server's address and log-probabilities of the tokens but the first under the base. They are kept, so that
+    /// [`verify_sync`](Self::verify_sync) has them when a merged checkpoint has taken the base's place.
+    ///
+    /// # Errors
+    /// A server has no base any more, or cannot be asked.
+    pub fn score_base(&mut self, tokens: &[u32]) -> Result<Vec<(String, Vec<f32>)>, SyncError> {
+        let scores = self.at_once(|member| {
+            let no_base = SyncError::NoVersions {
+                before: Version::Base,
+                after: Version::Base,
+            };
+            let base = self.model_at(member, Version::Base).ok_or(no_base)?;
+            let scores = member.server.score(&base, tokens);
+            scores.map_err(SyncError::Score)
+        });
+        let scores: Vec<Vec<f32>> = scores.into_iter().collect::<Result<_, _>>()?;
+        for (member, scores) in self.members.iter_mut().zip(&scores) {
+            member.base_scores = Some((tokens.to_vec(), scores.clone()));
+        }
+        let urls = self.members.iter();
+        let urls = urls.map(|member| member.server.url().to_owned());
+        Ok(urls.zip(scores).collect())
     }
 
     /// The log-probabilities of the tokens but the first, from the first server in use that has the version.
@@ -96,6 +125,13 @@ impl Fleet {
             .server
             .score(&model, tokens)
             .map_err(SyncError::Score)
+    }
+}
+
+impl Member {
+    fn kept_scores(&self, tokens: &[u32]) -> Option<&[f32]> {
+        let (of, scores) = self.base_scores.as_ref()?;
+        (of == tokens).then_some(scores)
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use fs_err as fs;
 use tlora_vllm::{
     Connect, Fleet, FleetSettings, MergedDirectory, Need, Prompt, Sampling, SyncProof, Version,
-    sample_seed, write_versioned,
+    sample_seed,
 };
 
 const PROBE: [u32; 12] = [
@@ -51,14 +51,12 @@ fn real_servers_are_probed_published_to_and_sampled() {
     }
 
     let place = tempfile::tempdir_in(env::temp_dir()).unwrap();
-    let copy = |path: &Path| {
-        for name in ["adapter_config.json", "adapter_model.safetensors"] {
-            fs::copy(Path::new(&adapter).join(name), path.join(name))?;
-        }
-        Ok::<(), std::io::Error>(())
-    };
     for step in 1..=4 {
-        let directory = write_versioned(place.path(), &settings.name, step, copy).unwrap();
+        let directory = place.path().join(fleet.model_of(step));
+        fs::create_dir(&directory).unwrap();
+        for name in ["adapter_config.json", "adapter_model.safetensors"] {
+            fs::copy(Path::new(&adapter).join(name), directory.join(name)).unwrap();
+        }
         eprintln!("{:?}", fleet.publish(step, &directory).unwrap());
         eprintln!("{:?}", fleet.retire(2));
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{BaseOption, CacheOptions, RunOptions};
 
@@ -123,6 +123,19 @@ pub(crate) struct SettingOptions {
     /// Set one key, such as optimizer.lr=1e-4; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
+    /// Sample in this process, or from vLLM servers (sets rollout.engine)
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineOption>,
+    /// Sample from this vLLM server; may be repeated (sets rollout.engine and rollout.vllm.servers)
+    #[arg(long = "vllm-url", value_name = "URL")]
+    pub(crate) vllm_urls: Vec<String>,
+}
+
+/// Where samples come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineOption {
+    Native,
+    Vllm,
 }
 
 /// Score a base model, or a base model with an adapter, on problems

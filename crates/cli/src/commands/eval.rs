@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tlora_checkpoint::write_file_atomically;
+use tlora_checkpoint::{Checkpoint, write_file_atomically};
 use tlora_format::Adapter;
-use tlora_model::Sampling;
+use tlora_model::{Sampling, Tokenizer};
+use tlora_rebuild::Run;
+use tlora_train::config::EngineSetting;
 use tlora_train::evaluate::{Evaluation, Result as EvaluationResult, Task, Verifiers, evaluate};
-use tlora_train::{NativeRollouts, Policy, Prompter, Rollouts, RunConfig};
+use tlora_train::{
+    NativeRollouts, Policy, Prompter, Rollouts, RunConfig, TrainError, trained_values,
+};
 
 use super::train::{percent, settings_of, tasks, use_threads};
 use crate::arguments::EvalOptions;
@@ -16,7 +20,7 @@ use crate::exit::Exit;
 use crate::explain::{output, training};
 use crate::failure::Failure;
 use crate::terminal::{print, print_json};
-use crate::{adapter_file, base};
+use crate::{adapter_file, base, engine};
 
 pub(crate) fn run(options: &EvalOptions) -> Result<Exit, Failure> {
     let config = settings_of(options.config.as_deref(), &options.settings)?;
@@ -27,68 +31,166 @@ pub(crate) fn run(options: &EvalOptions) -> Result<Exit, Failure> {
         Some(path) => Some(one(path)?),
         None => None,
     };
-    let policy = match adapter.clone() {
-        Some(adapter) => Policy::load(&checkpoint, adapter, &environment.run(), |_| ()),
-        None => Policy::base(&checkpoint, |_| ()),
-    }
-    .map_err(training)?;
-    let verifiers = Verifiers::new(&config.reward.verifier).map_err(training)?;
-    let prompter = Prompter::new(&config.prompt, &policy).map_err(training)?;
-    let (tasks, sha256) = tasks(
-        &options.data,
-        options.limit,
-        (&prompter, &verifiers),
-        &environment.bar,
-    )?;
-    let mut rollouts = NativeRollouts::new(&policy, config.rollout.slots);
-    let v = adapter.is_some().then(|| policy.initial_v());
-    rollouts.publish(v.as_deref()).map_err(training)?;
-    let mut done = Vec::new();
-    for (kind, samples, sampling) in ways(options, &config, &prompter) {
-        environment
-            .bar
-            .activity("evaluating", tasks.len() * samples);
-        let mut drawn = (std::time::Instant::now(), 0);
-        let found = evaluate(
-            &policy,
-            &mut rollouts,
-            &verifiers,
-            &tasks,
-            (samples, &sampling),
-            &mut |tokens| {
-                drawn.1 += tokens;
-                environment.bar.tokens(drawn.1, drawn.0.elapsed());
-            },
-        )
-        .map_err(training)?;
-        done.push((kind, samples, found));
-    }
+    let subject = Evaluated {
+        options,
+        config: &config,
+        environment: &environment,
+        checkpoint: &checkpoint,
+        adapter,
+    };
+    let done = match config.rollout.engine {
+        EngineSetting::Native => subject.here()?,
+        EngineSetting::Vllm => subject.on_servers()?,
+    };
     drop(environment);
+    let Done { tasks, answers, .. } = &done;
     if let Some(path) = &options.output {
-        let lines = lines(&tasks, &done);
+        let lines = lines(tasks, answers);
         write_file_atomically(path, lines.as_bytes(), false).map_err(output)?;
     }
     if options.json {
-        let results: Vec<Value> = done
-            .iter()
-            .map(|(kind, samples, found)| {
-                json!({ "kind": kind, "samples": samples, "result": found.result() })
-            })
-            .collect();
-        return print_json(&json!({
-            "version": 1, "base": options.base.base, "adapter": options.adapter, "problems": tasks.len(), "data_sha256": sha256,
-            "prompt": prompter.digest(), "verifier": verifiers.strict.id(),
-            "lenient_verifier": verifiers.lenient.as_ref().map(|verifier| verifier.id()), "results": results,
-        }));
+        return print_json(&done.json(options));
     }
     print(|out| {
-        for (kind, samples, found) in &done {
+        for (kind, samples, found) in answers {
             show(out, kind, *samples, &found.result())?;
         }
         Ok(())
     })
 }
 
+/// A base, or a base with an adapter, and how it is asked.
+struct Evaluated<'a> {
+    options: &'a EvalOptions,
+    config: &'a RunConfig,
+    environment: &'a Environment,
+    checkpoint: &'a Checkpoint,
+    adapter: Option<Adapter>,
+}
+
+/// The answers of each way, and what they are answers to.
+struct Done {
+    tasks: Vec<Task>,
+    answers: Vec<(&'static str, usize, Evaluation)>,
+    data_sha256: String,
+    prompt: String,
+    verifier: String,
+    lenient_verifier: Option<String>,
+}
+
+impl Evaluated<'_> {
+    /// In this process.
+    fn here(&self) -> Result<Done, Failure> {
+        let policy = match self.adapter.clone() {
+            Some(adapter) => {
+                Policy::load(self.checkpoint, adapter, &self.environment.run(), |_| ())
+            }
+            None => Policy::base(self.checkpoint, |_| ()),
+        }
+        .map_err(training)?;
+        let v = self.adapter.as_ref().map(trained_values);
+        self.answered(&policy.tokenizer, |_| {
+            let mut native = NativeRollouts::new(&policy, self.config.rollout.slots);
+            native.publish(0, v.as_deref())?;
+            Ok(Box::new(native))
+        })
+    }
+
+    /// By vLLM servers: nothing of the model is loaded here but its tokenizer.
+    fn on_servers(&self) -> Result<Done, Failure> {
+        let tokenizer = Tokenizer::read(self.checkpoint).map_err(|error| training(error.into()))?;
+        let settings = &self.config.rollout.vllm;
+        let directory = match settings.directory.as_os_str().is_empty() {
+            true => std::env::temp_dir().join(format!("tlora-eval-{}", std::process::id())),
+            false => settings.directory.clone(),
+        };
+        let v = self.adapter.as_ref().map(trained_values);
+        let same = |adapter: &Adapter| adapter.clone();
+        let adapter = self.adapter.as_ref();
+        let made = |_: &[f32]| adapter.map(same).ok_or_else(no_adapter);
+        self.answered(&tokenizer, |tasks| {
+            let weights = adapter.map(|_| engine::Weights {
+                checkpoint: self.checkpoint,
+                base: &self.options.base.base,
+                run: Run {
+                    progress: &(),
+                    ..self.environment.run()
+                },
+                directory,
+                adapter: &made,
+            });
+            let job = engine::Job {
+                weights,
+                rank: adapter.map_or(0, |adapter| adapter.rank),
+                learner: None,
+                probe: engine::probe(tasks),
+                processed: false,
+                quiet: self.options.run.quiet,
+            };
+            let mut servers = engine::VllmRollouts::connect(settings, job)?;
+            servers.publish(0, v.as_deref())?;
+            Ok(Box::new(servers))
+        })
+    }
+
+    fn answered<'e>(
+        &self,
+        tokenizer: &Tokenizer,
+        engine: impl FnOnce(&[Task]) -> Result<Box<dyn Rollouts + 'e>, TrainError>,
+    ) -> Result<Done, Failure> {
+        let verifiers = Verifiers::new(&self.config.reward.verifier).map_err(training)?;
+        let prompter = Prompter::new(&self.config.prompt, tokenizer).map_err(training)?;
+        let bar = &self.environment.bar;
+        let (data, limit) = (&self.options.data, self.options.limit);
+        let (tasks, data_sha256) = tasks(data, limit, (&prompter, &verifiers), bar)?;
+        let mut rollouts = engine(&tasks).map_err(training)?;
+        let mut answers = Vec::new();
+        for (kind, samples, sampling) in ways(self.options, self.config, &prompter) {
+            bar.activity("evaluating", tasks.len() * samples);
+            let mut drawn = (std::time::Instant::now(), 0);
+            let mut hear = |tokens| {
+                drawn.1 += tokens;
+                bar.tokens(drawn.1, drawn.0.elapsed());
+            };
+            let how = (samples, &sampling);
+            let found = evaluate(
+                tokenizer,
+                &mut *rollouts,
+                &verifiers,
+                &tasks,
+                how,
+                &mut hear,
+            );
+            answers.push((kind, samples, found.map_err(training)?));
+        }
+        let lenient = verifiers.lenient.as_ref();
+        Ok(Done {
+            tasks,
+            answers,
+            data_sha256,
+            prompt: prompter.digest(),
+            verifier: verifiers.strict.id(),
+            lenient_verifier: lenient.map(|verifier| verifier.id()),
+        })
+    }
+}
+
+impl Done {
+    fn json(&self, options: &EvalOptions) -> Value {
+        let results = self.answers.iter().map(|(kind, samples, found)| {
+            json!({ "kind": kind, "samples": samples, "result": found.result() })
+        });
+        json!({
+            "version": 1, "base": options.base.base, "adapter": options.adapter, "problems": self.tasks.len(),
+            "data_sha256": self.data_sha256, "prompt": self.prompt, "verifier": self.verifier,
+            "lenient_verifier": self.lenient_verifier, "results": results.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn no_adapter() -> TrainError {
+    TrainError::Rollouts("there is no adapter to send".into())
+}
 fn one(path: &Path) -> Result<Adapter, Failure> {
     let mut adapters = adapter_file::read_all(&[path.to_owned()])?;
     adapters

@@ -2,7 +2,7 @@
 
 use tlora_grpo::Correction;
 
-use super::{Method, RunConfig};
+use super::{EngineSetting, Method, RunConfig};
 use crate::TrainError;
 
 impl RunConfig {
@@ -19,6 +19,8 @@ impl RunConfig {
             ("rollout.samples_per_prompt", rollout.samples_per_prompt),
             ("rollout.max_new_tokens", rollout.max_new_tokens),
             ("rollout.slots", rollout.slots),
+            ("rollout.vllm.concurrency", rollout.vllm.concurrency),
+            ("rollout.vllm.keep", rollout.vllm.keep),
             ("update.updates_per_step", self.update.updates_per_step),
             ("update.micro_batch_tokens", self.update.micro_batch_tokens),
         ] {
@@ -63,10 +65,23 @@ impl RunConfig {
                 "0 to 1",
             ),
             ("guard.max_kl", self.guard.max_kl, (0.0, 1e9), "0 or more"),
+            (
+                "rollout.vllm.tolerance",
+                rollout.vllm.tolerance,
+                (0.0, 10.0),
+                "0 to 10",
+            ),
         ];
         for (key, value, (least, most), wanted) in checks {
             require(key, value, value >= least && value <= most, wanted)?;
         }
+        let servers = &rollout.vllm.servers;
+        require(
+            "rollout.vllm.servers",
+            format!("{servers:?}"),
+            servers.is_empty() == (rollout.engine == EngineSetting::Native),
+            "addresses with rollout.engine = \"vllm\" (--vllm-url sets both), and none without it",
+        )?;
         let text = &self.prompt.text;
         require(
             "prompt.text",

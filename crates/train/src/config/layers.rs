@@ -47,9 +47,27 @@ pub fn layered(
     for setting in settings {
         set(&mut table, setting)?;
     }
+    correct_servers(&mut table);
     let config: RunConfig = table.try_into().map_err(Box::new)?;
     config.check()?;
     Ok(config)
+}
+
+/// Servers round otherwise than the learner, so their samples are corrected for it unless a layer says how.
+fn correct_servers(table: &mut Table) {
+    let engine = table
+        .get("rollout")
+        .and_then(|rollout| rollout.get("engine"));
+    if engine.and_then(Value::as_str) != Some("vllm") {
+        return;
+    }
+    let loss = table
+        .entry("loss".to_owned())
+        .or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(loss) = loss {
+        loss.entry("correction".to_owned())
+            .or_insert_with(|| Value::String("token_truncate".to_owned()));
+    }
 }
 
 fn merge(into: &mut Table, from: Table) {
@@ -108,6 +126,7 @@ impl RunConfig {
 
 #[cfg(test)]
 mod tests {
+    use tlora_grpo::Correction;
     use tlora_reward::VerifierSettings;
 
     use super::*;
@@ -136,6 +155,42 @@ mod tests {
             config.reward.verifier,
             VerifierSettings::Number(_)
         ));
+    }
+
+    #[test]
+    fn servers_are_corrected_for_unless_a_layer_says_otherwise() {
+        let of = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+            layered(None, None, &settings)
+        };
+        let servers = "rollout.vllm.servers=[\"http://a\"]";
+        let correction = |settings: &[&str]| of(settings).unwrap().loss.correction;
+        assert_eq!(correction(&[]), Correction::None);
+        assert_eq!(
+            correction(&["rollout.engine=vllm", servers]),
+            Correction::TokenTruncate
+        );
+        assert_eq!(
+            correction(&["rollout.engine=vllm", servers, "loss.correction=none"]),
+            Correction::None
+        );
+        for wrong in [&["rollout.engine=vllm"][..], &[servers]] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("rollout.vllm.servers"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_same_run_on_other_servers() {
+        let on = |url: &str| {
+            let servers = format!("rollout.vllm.servers=[\"{url}\"]");
+            layered(None, None, &["rollout.engine=vllm".to_owned(), servers]).unwrap()
+        };
+        assert_ne!(on("http://a"), on("http://b"));
+        assert_eq!(
+            on("http://a").without_places(),
+            on("http://b").without_places()
+        );
     }
 
     #[test]

@@ -109,6 +109,7 @@ pub(super) fn sample_record(
 ) -> serde_json::Value {
     json!({
         "step": step,
+        "policy_step": step - 1,
         "id": task.problem.id,
         "question": task.problem.question,
         "completion": scored.text,

@@ -17,7 +17,7 @@ impl Trainer<'_> {
         if self.eval.is_empty() {
             return Ok(());
         }
-        self.rollouts.publish(Some(&progress.v))?;
+        self.rollouts.publish(progress.step, Some(&progress.v))?;
         let settings = &self.config.evaluation;
         let limit = self.config.evaluation_tokens();
         let greedy = Sampling::greedy(limit, self.prompter.stop.clone());
@@ -67,7 +67,7 @@ impl Trainer<'_> {
             .phase(Phase::Evaluation, self.eval.len() * samples);
         let observer = self.observer;
         let found = evaluate(
-            self.policy,
+            &self.policy.tokenizer,
             self.rollouts,
             self.verifiers,
             self.eval,

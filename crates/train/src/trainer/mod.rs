@@ -8,7 +8,7 @@ use crate::config::RunConfig;
 use crate::data::{Cursor, Stream};
 use crate::evaluate::{Task, Verifiers};
 use crate::prompts::Prompter;
-use crate::records::RunDirectory;
+use crate::records::{LogPosition, RunDirectory};
 use crate::rollouts::Rollouts;
 use crate::state::{Best, State, VERSION, bits, values};
 use crate::{Policy, TrainError};
@@ -91,7 +91,9 @@ impl Trainer<'_> {
         let mut progress = self.start(state)?;
         if state.is_none() {
             directory.step(0, &progress.v, None)?;
-            self.evaluation(directory, &mut progress)?;
+        }
+        if state.is_none_or(|state| state.evaluation_due) {
+            self.evaluation_or_pending(directory, identity, &mut progress)?;
             self.save(directory, identity, &progress)?;
         }
         let mut ending = Ending::Complete;
@@ -106,12 +108,12 @@ impl Trainer<'_> {
                 ending = Ending::Interrupted;
                 break;
             }
-            self.step(directory, &mut progress)?;
+            self.step_or_pending(directory, identity, &mut progress)?;
             let step = progress.step;
             let last = step == self.config.steps;
             let every = self.config.evaluation.every;
             if last || (every > 0 && step.is_multiple_of(every)) {
-                self.evaluation(directory, &mut progress)?;
+                self.evaluation_or_pending(directory, identity, &mut progress)?;
             }
             if last || step.is_multiple_of(self.config.checkpoint.every) {
                 self.save(directory, identity, &progress)?;
@@ -121,6 +123,45 @@ impl Trainer<'_> {
             self.save(directory, identity, &progress)?;
         }
         Ok(self.finished(progress, ending))
+    }
+
+    /// A step. If the engine gives out, nothing of it was recorded: it is begun again when the run is resumed.
+    fn step_or_pending(
+        &mut self,
+        directory: &mut RunDirectory,
+        identity: &str,
+        progress: &mut Progress,
+    ) -> Result<(), TrainError> {
+        let cursor = progress.cursor;
+        let done = self.step(directory, progress);
+        if matches!(done, Err(TrainError::Rollouts(_))) {
+            progress.cursor = cursor;
+            self.save(directory, identity, progress)?;
+        }
+        done
+    }
+
+    /// An evaluation. If the engine gives out, the step before it is kept, and the evaluation is due when the run is resumed.
+    fn evaluation_or_pending(
+        &mut self,
+        directory: &mut RunDirectory,
+        identity: &str,
+        progress: &mut Progress,
+    ) -> Result<(), TrainError> {
+        let logs = directory.position()?;
+        let done = self.evaluation(directory, progress);
+        if matches!(done, Err(TrainError::Rollouts(_))) {
+            let state = self.state(identity, progress, logs);
+            self.save_state(
+                directory,
+                progress,
+                &State {
+                    evaluation_due: true,
+                    ..state
+                },
+            )?;
+        }
+        done
     }
 
     fn finished(&self, progress: Progress, ending: Ending) -> Finished {
@@ -173,17 +214,31 @@ impl Trainer<'_> {
         identity: &str,
         progress: &Progress,
     ) -> Result<(), TrainError> {
-        let state = State {
+        let state = self.state(identity, progress, directory.position()?);
+        self.save_state(directory, progress, &state)
+    }
+
+    fn state(&self, identity: &str, progress: &Progress, logs: LogPosition) -> State {
+        State {
             version: VERSION,
             run: identity.to_owned(),
             step: progress.step,
+            evaluation_due: false,
             v: bits(&progress.v),
             adam: progress.adam.state(),
             cursor: progress.cursor,
             best: progress.best.clone(),
             since_best: progress.since_best,
-            logs: directory.position()?,
-        };
+            logs,
+        }
+    }
+
+    fn save_state(
+        &self,
+        directory: &RunDirectory,
+        progress: &Progress,
+        state: &State,
+    ) -> Result<(), TrainError> {
         let precision = crate::precision(self.config.adapter.precision);
         let adapter = self.policy.adapter(&progress.v, precision)?.to_bytes();
         state.save(directory.path(), &adapter, self.config.checkpoint.keep)

@@ -11,9 +11,10 @@ use super::metrics::measured;
 use super::{Collected, Phase, Progress, StepMetrics, Trainer};
 use crate::TrainError;
 use crate::config::Method;
-use crate::evaluate::{Task, score};
+use crate::evaluate::Task;
+use crate::judge::Judge;
 use crate::records::RunDirectory;
-use crate::rollouts::Prompt;
+use crate::rollouts::{Heard, Prompt};
 use crate::update::{Rollout, Update, Updated};
 
 impl Trainer<'_> {
@@ -44,10 +45,15 @@ impl Trainer<'_> {
             (gradient_norm, rate, norm(&change)),
         );
         self.record(directory, &collected, progress, &metrics)?;
-        directory.timing(&json!({
+        let mut timing = json!({
             "step": step, "rollout_seconds": sampled.as_secs_f64(),
             "update_seconds": (start.elapsed() - sampled).as_secs_f64(),
-        }))?;
+        });
+        let engine = self.rollouts.timing();
+        if !engine.is_null() {
+            timing["engine"] = engine;
+        }
+        directory.timing(&timing)?;
         self.observer.step(&metrics);
         self.guard(&metrics)
     }
@@ -56,7 +62,9 @@ impl Trainer<'_> {
     /// goes.
     fn collect(&mut self, step: u64, progress: &mut Progress) -> Result<Collected, TrainError> {
         let rollout = &self.config.rollout;
-        self.rollouts.publish(Some(&progress.v))?;
+        if self.config.method == Method::Grpo {
+            self.rollouts.publish(progress.step, Some(&progress.v))?;
+        }
         let sampling = self.sampling(step);
         let wanted = rollout.prompts_per_step.min(self.train.len());
         let mut collected = self.sample(&sampling, progress, wanted)?;
@@ -89,17 +97,21 @@ impl Trainer<'_> {
         let prompts: Vec<&Prompt> = tasks.iter().map(|&task| &self.train[task].prompt).collect();
         let samples = self.config.rollout.samples_per_prompt;
         let of: Vec<&Task> = tasks.iter().map(|&task| &self.train[task]).collect();
+        let mut judge = Judge::new(&self.policy.tokenizer, self.verifiers, of.clone());
         let samples = match self.config.method {
             Method::Grpo => {
                 self.observer.phase(Phase::Rollout, count * samples);
                 let observer = self.observer;
-                let mut drawn = |tokens| observer.drawn(tokens);
+                let mut hear = |heard: Heard<'_>| match heard {
+                    Heard::Tokens(tokens) => observer.drawn(tokens),
+                    Heard::Group(number, samples) => judge.group(number, samples),
+                };
                 self.rollouts
-                    .generate(&prompts, samples, sampling, &mut drawn)?
+                    .generate(&prompts, samples, sampling, &mut hear)?
             }
             Method::Sft => self.solutions(&of)?,
         };
-        let scored = score(self.policy, self.verifiers, &of, &samples)?;
+        let scored = judge.finish(&samples)?;
         let rewards = rewards(self.config, sampling.step, &scored);
         let advantages = match self.config.method {
             Method::Grpo => advantages(

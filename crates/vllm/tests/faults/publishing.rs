@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fs_err as fs;
 use tempfile::TempDir;
-use tlora_vllm::{Fleet, SyncError, SyncProof, Version, write_versioned};
+use tlora_vllm::{Fleet, SyncError, SyncProof, Version};
 
 use crate::given::{all, fleet, prompts, sampling, score};
 use crate::mock::{Mock, Setup};
@@ -216,7 +216,9 @@ fn old_versions_are_unloaded_and_removed_one_call_later() {
     let place = tempfile::tempdir().unwrap();
     let mut removed = Vec::new();
     for step in 1..=4 {
-        let directory = write_versioned(place.path(), "run", step, write).unwrap();
+        let directory = place.path().join(fleet.model_of(step));
+        fs_err::create_dir(&directory).unwrap();
+        write(&directory).unwrap();
         fleet.publish(step, &directory).unwrap();
         let retired = fleet.retire(2);
         assert_eq!(retired.problems, Vec::<String>::new());
@@ -230,6 +232,9 @@ fn old_versions_are_unloaded_and_removed_one_call_later() {
     assert_eq!(b.adapters(), a.adapters());
     let left = [1, 2, 3, 4].map(|step| place.path().join(format!("run-v{step}")).exists());
     assert_eq!(left, [false, true, true, true]);
+    fleet.close();
+    assert_eq!(fs_err::read_dir(place.path()).unwrap().count(), 0);
+    assert!(a.adapters().is_empty() && b.adapters().is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Whether a run fits, before it begins.
 
 use tlora_model::{MemoryPlan, RunSizes};
+use tlora_train::config::EngineSetting;
 use tlora_train::evaluate::Task;
 use tlora_train::{Policy, RunConfig, TrainError};
 
@@ -11,7 +12,11 @@ use crate::failure::Failure;
 pub(super) fn plan(config: &RunConfig, policy: &Policy, tasks: &[Task]) -> MemoryPlan {
     let prompts = tasks.iter().map(|task| task.prompt.tokens.len());
     policy.decoder.memory_plan(RunSizes {
-        slots: config.rollout.slots,
+        // Servers have keys and values of their own.
+        slots: match config.rollout.engine {
+            EngineSetting::Native => config.rollout.slots,
+            EngineSetting::Vllm => 0,
+        },
         prompt: prompts.max().unwrap_or(1),
         completion: config
             .rollout

@@ -5,22 +5,25 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 use tlora_checkpoint::Checkpoint;
+use tlora_format::{Adapter, Precision};
+use tlora_rebuild::Run;
+use tlora_train::config::EngineSetting;
 use tlora_train::evaluate::Verifiers;
 use tlora_train::{
-    Both, Ending, Finished, NativeRollouts, Policy, Prompter, RunConfig, RunDirectory, State,
-    TrainError, Trainer,
+    Both, Ending, Finished, NativeRollouts, Policy, Prompter, Rollouts, RunConfig, RunDirectory,
+    State, TrainError, Trainer,
 };
 
 use super::events::Events;
 use super::problems::Problems;
 use super::show::Detail;
 use super::{files, memory, policy, show};
-use crate::base;
 use crate::commands::report;
 use crate::environment::Environment;
 use crate::explain::training;
 use crate::failure::Failure;
 use crate::terminal::warn;
+use crate::{base, engine};
 
 /// What a run is started with.
 pub(crate) struct Session<'a> {
@@ -92,7 +95,7 @@ impl Session<'_> {
         let checkpoint = base::open(&config.model.base, &self.environment.bar)?;
         let policy = policy::load(config, &checkpoint, self.environment)?;
         let verifiers = Verifiers::new(&config.reward.verifier).map_err(training)?;
-        let prompter = Prompter::new(&config.prompt, &policy).map_err(training)?;
+        let prompter = Prompter::new(&config.prompt, &policy.tokenizer).map_err(training)?;
         let problems = Problems::read(config, &prompter, &verifiers, &self.environment.bar)?;
         let plan = memory::plan(config, &policy, &problems.train);
         if self.detail == Detail::Steps {
@@ -115,18 +118,25 @@ impl Session<'_> {
         state: Option<&State>,
         stop: &AtomicBool,
     ) -> Result<Left, Failure> {
-        let identity = identity(parts);
+        let identity = identity(self.config, parts)?;
         let mut directory = self.open(parts.resolved, state, &identity)?;
         files::provenance(&directory, parts.checkpoint, self.config, parts.problems)?;
         let steps = show::Steps::new(self.config.steps, self.detail);
         let events = Events::new(self.output, state.map_or(0, |state| state.step + 1))?;
         let observer = Both(&steps, &events);
-        let mut rollouts = NativeRollouts::new(parts.policy, self.config.rollout.slots);
+        let adapter = |v: &[f32]| parts.policy.adapter(v, Precision::F32);
+        let mut rollouts = self.rollouts(parts, &adapter).map_err(|error| {
+            if state.is_none() {
+                // Nothing was done in the directory that was made above; the next try can have its name.
+                fs_err::remove_dir_all(self.output).ok();
+            }
+            training(error)
+        })?;
         let finished = Trainer {
             config: self.config,
             policy: parts.policy,
             prompter: parts.prompter,
-            rollouts: &mut rollouts,
+            rollouts: &mut *rollouts,
             verifiers: parts.verifiers,
             train: &parts.problems.train,
             eval: &parts.problems.eval,
@@ -135,7 +145,48 @@ impl Session<'_> {
         }
         .run(&mut directory, &identity, state)
         .map_err(|error| failed(error, self.output))?;
+        // Servers are left as they were before anything else can fail.
+        drop(rollouts);
         self.finish(parts.policy, &directory, finished)
+    }
+
+    fn rollouts<'a>(
+        &'a self,
+        parts: &'a Parts<'_>,
+        adapter: &'a dyn Fn(&[f32]) -> Result<Adapter, TrainError>,
+    ) -> Result<Box<dyn Rollouts + 'a>, TrainError> {
+        let (config, rollout) = (self.config, &self.config.rollout);
+        let native = NativeRollouts::new(parts.policy, rollout.slots);
+        if rollout.engine == EngineSetting::Native {
+            return Ok(Box::new(native));
+        }
+        let directory = match rollout.vllm.directory.as_os_str().is_empty() {
+            true => self.output.join("published"),
+            false => rollout.vllm.directory.clone(),
+        };
+        let probe = engine::probe(&parts.problems.train);
+        let job = engine::Job {
+            weights: Some(engine::Weights {
+                checkpoint: parts.checkpoint,
+                base: &config.model.base,
+                run: Run {
+                    progress: &(),
+                    ..self.environment.run()
+                },
+                directory,
+                adapter,
+            }),
+            rank: config.adapter.rank,
+            learner: Some(engine::Learner::new(
+                parts.policy,
+                probe.clone(),
+                rollout.vllm.tolerance,
+            )?),
+            probe,
+            processed: rollout.temperature != 1.0 || rollout.top_p < 1.0 || rollout.top_k > 0,
+            quiet: self.detail != Detail::Steps,
+        };
+        Ok(Box::new(engine::VllmRollouts::connect(&rollout.vllm, job)?))
     }
 
     fn open(
@@ -201,20 +252,23 @@ fn newest(directory: &Path) -> Result<State, Failure> {
     })
 }
 
-/// What a checkpoint has to agree with: every setting, the data and the prompts.
-fn identity(parts: &Parts<'_>) -> String {
-    let mut text = parts.resolved.to_owned();
+/// What a checkpoint has to agree with: every setting but where servers are, the data and the prompts.
+fn identity(config: &RunConfig, parts: &Parts<'_>) -> Result<String, Failure> {
+    let mut text = config.without_places().resolved().map_err(training)?;
     for (name, digest) in &parts.problems.files {
         text.push_str(&format!("{name} {digest}\n"));
     }
     text.push_str(&parts.prompter.digest());
-    tlora_train::digest(text.as_bytes())
+    Ok(tlora_train::digest(text.as_bytes()))
 }
 
 fn failed(error: TrainError, directory: &Path) -> Failure {
     let diverged = matches!(error, TrainError::Diverged { .. });
+    let away = matches!(error, TrainError::Rollouts(_));
     let failure = training(error).fact("run directory", directory.display().to_string());
-    if diverged {
+    if away {
+        failure.hint("nothing of the run is lost: `tlora train --resume -o DIR` goes on from the step before")
+    } else if diverged {
         failure
             .hint("a smaller optimizer.lr, or a checkpoint from before; the logs say when it began")
     } else {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use tlora_train::{RunConfig, config};
 
-use crate::arguments::{ConfigurationOptions, SettingOptions};
+use crate::arguments::{ConfigurationOptions, EngineOption, SettingOptions};
 use crate::explain::training;
 use crate::failure::Failure;
 use crate::input;
@@ -18,7 +19,7 @@ pub(crate) fn resolve(
     fallback: Option<&Path>,
     over: &[String],
 ) -> Result<RunConfig, Failure> {
-    let mut settings = options.settings.settings.clone();
+    let mut settings = single(&options.settings);
     let text = |key: &str, value: &str| format!("{key}={}", toml_text(value));
     settings.extend(options.base.as_deref().map(|base| text("model.base", base)));
     for (key, path) in [("data.train", &options.train), ("data.eval", &options.eval)] {
@@ -48,6 +49,26 @@ fn complete(config: RunConfig) -> Result<RunConfig, Failure> {
         }
     }
     Ok(config)
+}
+
+/// `--set`, and the options that set keys too.
+fn single(options: &SettingOptions) -> Vec<String> {
+    let mut settings = options.settings.clone();
+    let servers = |urls: &[String]| format!("rollout.vllm.servers={}", json!(urls));
+    match options.engine {
+        Some(EngineOption::Native) => {
+            settings.extend(["rollout.engine=native".to_owned(), servers(&[])]);
+        }
+        Some(EngineOption::Vllm) => settings.push("rollout.engine=vllm".to_owned()),
+        None => {}
+    }
+    if !options.vllm_urls.is_empty() {
+        settings.extend([
+            "rollout.engine=vllm".to_owned(),
+            servers(&options.vllm_urls),
+        ]);
+    }
+    settings
 }
 
 /// A text as a TOML string.
@@ -83,5 +104,5 @@ pub(crate) fn settings_of(
     file: Option<&Path>,
     options: &SettingOptions,
 ) -> Result<RunConfig, Failure> {
-    layered(file, &options.preset, &options.settings)
+    layered(file, &options.preset, &single(options))
 }
