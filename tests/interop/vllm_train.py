@@ -41,12 +41,11 @@ u = 13
 [data]
 train = "one-digit-train.jsonl"
 eval = "one-digit-test.jsonl"
-eval_limit = 40
 
 [rollout]
-prompts_per_step = 8
+prompts_per_step = 4
 samples_per_prompt = 8
-max_new_tokens = 32
+max_new_tokens = 24
 
 [rollout.vllm]
 retries = 1
@@ -109,9 +108,9 @@ def trained(tlora: Tlora, servers: list) -> None:
     engines = [line["engine"] for line in tlora.lines("servers/timing.jsonl")]
     checks = [part for engine in engines for published in engine["published"] for part in published["checks"]]
     check(any(part["decided"] for part in checks), "no load was shown to have an effect")
-    # What was published before a step is told with it, and 64 samples of it came from the servers that are left.
+    # What was published before a step is told with it, and 32 samples of it came from the servers that are left.
     drawn = [[sum(server["samples"] for server in part) for part in engine["generated"]] for engine in engines]
-    check(all(64 in parts for parts in drawn), f"samples: {drawn}")
+    check(all(32 in parts for parts in drawn), f"samples: {drawn}")
     alive = [sum(1 for server in engine["generated"][-1] if server["samples"] and not server["lost"]) for engine in engines]
     check(alive[0] == 2 and alive[-1] == 1, f"servers at work in each step: {alive}")
     step(f"trained {STEPS} steps; servers at work in each: {alive}")
@@ -133,16 +132,17 @@ def syncs_agree(tlora: Tlora, vllm: Path, lora) -> None:
     with served(vllm, base, "float32", tlora.work / "merged.log", "--enable-prefix-caching", VLLM_SERVER_DEV_MODE="1") as merged:
         answers = {}
         for name, engine in {"LoRA": f"--vllm-url={lora.url}", "merged": f"--vllm-url={merged.url}", "native": "--engine=native"}.items():
-            said = tlora.run("eval", "base", "--adapter", adapter, "--data", "one-digit-test.jsonl", "--limit", 80, "--config", "run.toml", "-o", f"{name}.jsonl", engine)
+            said = tlora.run("eval", "base", "--adapter", adapter, "--data", "one-digit-test.jsonl", "--config", "run.toml", "-o", f"{name}.jsonl", engine)
             check(name != "merged" or "merged checkpoints" in said, f"not by merged checkpoints: {said}")
             answers[name] = [line["completion"] for line in tlora.lines(f"{name}.jsonl")]
-    base_answers = tlora.run("eval", "base", "--data", "one-digit-test.jsonl", "--limit", 80, "--config", "run.toml", "-o", "base.jsonl", f"--vllm-url={lora.url}")
+    base_answers = tlora.run("eval", "base", "--data", "one-digit-test.jsonl", "--config", "run.toml", "-o", "base.jsonl", f"--vllm-url={lora.url}")
     changed = sum(a != b["completion"] for a, b in zip(answers["LoRA"], tlora.lines("base.jsonl")))
     check(changed > 0, f"the adapter changes no answer of the base:\n{base_answers}")
     for name in ("merged", "native"):
         same = sum(a == b for a, b in zip(answers["LoRA"], answers[name]))
-        check(same >= 79, f"LoRA and {name}: {same} of 80 greedy answers are the same")
-        step(f"eval: {same} of 80 greedy answers by the LoRA are those of {name}; {changed} are not those of the base")
+        # Two tokens can be equally likely but for rounding.
+        check(same >= len(answers["LoRA"]) - 1, f"LoRA and {name}: {same} of {len(answers['LoRA'])} greedy answers are the same")
+        step(f"eval: {same} of {len(answers['LoRA'])} greedy answers by the LoRA are those of {name}; {changed} are not those of the base")
 
 
 def run(vllm: Path, program: Path, model: Path, work: Path) -> None:

@@ -43,4 +43,4 @@ pub use run::{Ending, Provenance, Run, VStep};
 pub use samples::Samples;
 pub use scalars::metric_scalars;
 pub use summary::{Change, Summary};
-pub use sweep::{Status, SweepRow};
+pub use sweep::{Status, SweepRow, mean};

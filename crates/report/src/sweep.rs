@@ -99,8 +99,9 @@ pub(crate) fn groups(rows: &[SweepRow]) -> Vec<Vec<&SweepRow>> {
 }
 
 /// Mean and sample deviation; one number has no deviation.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a handful of seeds")]
-pub(crate) fn mean(values: &[f64]) -> Option<(f64, Option<f64>)> {
+pub fn mean(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();

@@ -2,6 +2,7 @@
 //! that answers "success" and changes nothing is the most common fault of adapters.
 
 use crate::fleet::Member;
+use crate::publish::is_away;
 use crate::{Fleet, SyncError, Version};
 
 /// What is compared.
@@ -37,11 +38,12 @@ pub struct SyncCheck {
 }
 
 impl Fleet {
-    /// Scores the probe under both versions on every server in use that has both.
+    /// Scores the probe under both versions on every server in use that has both. Servers that do not answer any more are given up, unless
+    /// all are.
     ///
     /// # Errors
-    /// A server does not move although the learner does, or moves otherwise; it cannot be asked; none has both versions.
-    pub fn verify_sync(&self, proof: &SyncProof<'_>) -> Result<Vec<SyncCheck>, SyncError> {
+    /// A server does not move although the learner does, or moves otherwise; it refuses to score; none has both versions.
+    pub fn verify_sync(&mut self, proof: &SyncProof<'_>) -> Result<Vec<SyncCheck>, SyncError> {
         let wanted = proof.tokens.len().saturating_sub(1);
         let given = [proof.learner_before, proof.learner_after];
         if wanted == 0
@@ -74,7 +76,20 @@ impl Fleet {
                     .and_then(|(before, after)| compare(server.url(), proof, &before, &after)),
             )
         });
-        let checks: Vec<SyncCheck> = results.into_iter().flatten().collect::<Result<_, _>>()?;
+        let mut checks = Vec::new();
+        for (member, result) in self.members.iter_mut().zip(results) {
+            match result {
+                Some(Err(SyncError::Score(error))) if is_away(&member.server, &error) => {
+                    member.lost = Some(error);
+                }
+                Some(result) => checks.push(result?),
+                None => {}
+            }
+        }
+        if self.members.iter().all(|member| member.lost.is_some()) {
+            let faults = self.lost().map(ToString::to_string).collect();
+            return Err(SyncError::AllDown { faults });
+        }
         if checks.is_empty() {
             return Err(SyncError::NoVersions {
                 before: proof.before,

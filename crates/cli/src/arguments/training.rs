@@ -19,6 +19,7 @@ Examples:
   tlora train run.toml -o runs/first
   tlora train --preset paper-gsm8k --base Qwen/Qwen2.5-7B-Instruct --train train.jsonl --eval test.jsonl -o runs/gsm8k
   tlora train run.toml --set optimizer.lr=1e-3 --set seed=7 -o runs/second
+  tlora train run.toml --vllm-url http://node1:8000 --vllm-url http://node2:8000 -o runs/servers
   tlora train run.toml -o runs/first --resume")]
 pub(crate) struct TrainOptions {
     #[command(flatten)]
@@ -148,7 +149,8 @@ pub(crate) enum EngineOption {
 Examples:
   tlora eval ./Qwen2.5-7B-Instruct --data test.jsonl --preset paper-gsm8k
   tlora eval ./Qwen2.5-7B-Instruct --adapter adapter.tlora --data test.jsonl --config runs/first/config.toml
-  tlora eval ./model --data test.jsonl --samples 8 --limit 200 --json")]
+  tlora eval ./model --data test.jsonl --samples 8 --limit 200 --json
+  tlora eval ./model --adapter adapter.tlora --data test.jsonl --vllm-url http://node1:8000")]
 pub(crate) struct EvalOptions {
     #[command(flatten)]
     pub(crate) base: BaseOption,

@@ -5,6 +5,7 @@ mod row;
 mod table;
 mod vary;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use tlora_checkpoint::write_file_atomically;
@@ -33,7 +34,9 @@ pub(crate) fn run(options: &SweepOptions) -> Result<Exit, Failure> {
         });
     }
     let failed = train(options, &planned)?;
-    let rows = planned.iter().map(Row::read);
+    let rows = planned
+        .iter()
+        .map(|run| Row::read(run, failed.get(&run.combination.name())));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     let summary = table::json(&rows);
     let begun: Vec<_> = rows.iter().filter_map(|row| row.entry.clone()).collect();
@@ -50,20 +53,20 @@ pub(crate) fn run(options: &SweepOptions) -> Result<Exit, Failure> {
     } else {
         print(|out| table::show(out, &rows))?;
     }
-    Ok(match failed {
-        0 => Exit::Done,
-        _ => Exit::No,
+    Ok(match failed.is_empty() {
+        true => Exit::Done,
+        false => Exit::No,
     })
 }
 
-/// Runs what is not finished; gives the number of runs that failed.
-fn train(options: &SweepOptions, planned: &[Planned]) -> Result<usize, Failure> {
+/// Runs what is not finished; gives the names of the runs that failed, and why.
+fn train(options: &SweepOptions, planned: &[Planned]) -> Result<BTreeMap<String, String>, Failure> {
     let environment = Environment::new(&options.cache, &options.run)?;
     use_threads(&environment);
     fs_err::create_dir_all(&options.output).map_err(|error| {
         Failure::unknown("the directory of the sweep cannot be made").caused_by(error)
     })?;
-    let mut failed = 0;
+    let mut failed = BTreeMap::new();
     for (number, run) in planned.iter().enumerate() {
         if flag().load(Ordering::Relaxed) {
             note(format_args!("interrupted; the same command goes on"));
@@ -98,11 +101,12 @@ fn train(options: &SweepOptions, planned: &[Planned]) -> Result<usize, Failure> 
             Err(failure) if !run.directory.exists() => return Err(failure),
             Err(failure) => {
                 failure.print();
+                let (reason, _) = failure.into_parts();
                 warn(format_args!(
                     "{} failed; the sweep goes on",
                     Untrusted(&name)
                 ));
-                failed += 1;
+                failed.insert(name, reason);
             }
         }
     }

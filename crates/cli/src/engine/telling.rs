@@ -1,5 +1,7 @@
 //! What is said of servers on the way, and what `timing.jsonl` has of them.
 
+use std::fmt::Display;
+
 use serde_json::{Value, json};
 use tlora_vllm::{Published, SyncCheck, Throughput};
 
@@ -19,16 +21,21 @@ impl Telling {
         for url in &published.back {
             note(format_args!("{} is back", Untrusted(url)));
         }
-        for reason in &published.lost {
+        self.lost(&published.lost);
+        self.published.push(json!({
+            "policy_step": version, "model": published.model, "servers": published.servers,
+            "write_seconds": written, "load_seconds": published.seconds,
+        }));
+    }
+
+    /// Servers that do not answer.
+    pub(super) fn lost(&self, reasons: impl IntoIterator<Item = impl Display>) {
+        for reason in reasons {
             warn(format_args!(
                 "a server is left out until the next version: {}",
                 Untrusted(reason)
             ));
         }
-        self.published.push(json!({
-            "policy_step": version, "model": published.model, "servers": published.servers,
-            "write_seconds": written, "load_seconds": published.seconds,
-        }));
     }
 
     /// The servers moved as the learner did.

@@ -173,7 +173,11 @@ impl<'a> VllmRollouts<'a> {
                 SyncPath::Adapter | SyncPath::Fixed => learner.tolerance(),
             },
         };
+        let before = self.fleet.lost().count();
         let checks = self.fleet.verify_sync(&proof).map_err(failed)?;
+        if self.fleet.lost().count() > before {
+            self.telling.lost(self.fleet.lost());
+        }
         self.telling.checked(&checks);
         Ok(())
     }
@@ -197,8 +201,9 @@ impl Rollouts for VllmRollouts<'_> {
         let (published, written) = self.send(version, v)?;
         self.published = Some(version);
         self.telling.published(version, &published, written);
+        let verified = self.verify(version, v);
         self.clear();
-        self.verify(version, v)
+        verified
     }
 
     fn generate(

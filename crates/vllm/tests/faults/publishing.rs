@@ -29,7 +29,7 @@ fn text(error: &SyncError, mock: &Mock) -> String {
     format!("{error}: {}", source.unwrap_or_default()).replace(&mock.url, "B")
 }
 
-fn verify(fleet: &Fleet, step: u64) -> Result<bool, SyncError> {
+fn verify(fleet: &mut Fleet, step: u64) -> Result<bool, SyncError> {
     let proof = SyncProof {
         before: Version::Base,
         after: Version::Step(step),
@@ -52,8 +52,8 @@ fn a_version_is_on_all_servers_and_is_what_requests_name() {
     let published = fleet.publish(1, directory.path()).unwrap();
     assert_eq!((published.model.as_str(), published.servers), ("run-v1", 2));
     assert_eq!(fleet.current(), Version::Step(1));
-    assert!(verify(&fleet, 1).unwrap());
-    assert!(verify(&fleet, 1).is_ok());
+    assert!(verify(&mut fleet, 1).unwrap());
+    assert!(verify(&mut fleet, 1).is_ok());
     let prompts = prompts(4, 2);
     let before = a.asked("/v1/completions").len();
     let generated = fleet
@@ -106,7 +106,7 @@ fn a_load_that_changes_nothing_is_an_error() {
     let mut fleet = fleet(&[&a, &b]);
     let directory = adapter();
     fleet.publish(2, directory.path()).unwrap();
-    let error = verify(&fleet, 2).unwrap_err();
+    let error = verify(&mut fleet, 2).unwrap_err();
     let text = text(&error, &b);
     assert!(matches!(error, SyncError::NoEffect { .. }));
     assert!(
@@ -174,6 +174,29 @@ fn other_weights_are_an_error() {
     ));
     let scores = fleet.score(Version::Step(1), &[1, 2, 3]).unwrap();
     assert_eq!(scores, [-3.75, -3.75]);
+}
+
+#[test]
+fn a_server_that_dies_after_it_loaded_is_given_up() {
+    let (a, b) = two(Setup::default());
+    let mut fleet = fleet(&[&a, &b]);
+    let directory = adapter();
+    fleet.publish(1, directory.path()).unwrap();
+    let proof = SyncProof {
+        before: Version::Base,
+        after: Version::Step(1),
+        tokens: &[1, 2, 3],
+        learner_before: &[-3.0, -3.5],
+        learner_after: &[-2.75, -3.25],
+        tolerance: 0.01,
+    };
+    b.kill();
+    let checks = fleet.verify_sync(&proof).unwrap();
+    assert_eq!((checks.len(), &checks[0].url), (1, &a.url));
+    assert_eq!(fleet.lost().count(), 1);
+    a.kill();
+    let error = fleet.verify_sync(&proof).unwrap_err();
+    assert!(matches!(error, SyncError::AllDown { .. }), "{error}");
 }
 
 #[test]

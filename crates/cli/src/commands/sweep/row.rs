@@ -32,7 +32,8 @@ pub(super) struct Score {
 }
 
 impl Row {
-    pub(super) fn read(run: &Planned) -> Result<Self, Failure> {
+    /// Reads the run's directory; `failed` says why the run failed, if it did.
+    pub(super) fn read(run: &Planned, failed: Option<&String>) -> Result<Self, Failure> {
         let settings = run.combination.settings.iter();
         let mut row = Self {
             name: run.combination.name(),
@@ -45,15 +46,19 @@ impl Row {
         };
         if run.directory.exists() {
             let found = Run::read(&run.directory);
-            row.fill(&found.map_err(|error| explained(&run.directory, error))?);
+            row.fill(
+                &found.map_err(|error| explained(&run.directory, error))?,
+                failed,
+            );
         }
         Ok(row)
     }
 
-    fn fill(&mut self, run: &Run) {
-        self.ending = match &run.ending {
-            Some(ending) => ending.ending.clone(),
-            None => "not finished".to_owned(),
+    fn fill(&mut self, run: &Run, failed: Option<&String>) {
+        self.ending = match (&run.ending, failed) {
+            (_, Some(_)) => "failed".to_owned(),
+            (Some(ending), None) => ending.ending.clone(),
+            (None, None) => "not finished".to_owned(),
         };
         self.parameters = Some(run.parameters()).filter(|_| self.is_finished());
         let scores = Summary::of(run).changes.into_iter();
@@ -74,9 +79,10 @@ impl Row {
         });
         self.scores = scores.collect();
         let keys: Vec<&str> = self.settings.iter().map(|(key, _)| &**key).collect();
-        let status = match self.is_finished() {
-            true => Status::Complete,
-            false => Status::Unfinished,
+        let status = match failed {
+            Some(reason) => Status::Failed(reason.clone()),
+            None if self.is_finished() => Status::Complete,
+            None => Status::Unfinished,
         };
         self.entry = Some(SweepRow::of_run(run, &keys, status));
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use tlora_report::mean;
 
 use super::row::Row;
 use crate::escape::Untrusted;
@@ -36,21 +37,11 @@ fn groups(rows: &[Row]) -> Vec<Group<'_>> {
     groups
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count of seeds")]
-fn spread(values: &[f64]) -> Option<Spread> {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (!values.is_empty()).then(|| Spread {
-        mean,
-        deviation: (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
-    })
-}
-
 impl Group<'_> {
     fn of(&self, name: &str, value: impl Fn(&super::row::Score) -> f64) -> Option<Spread> {
         let scores = self.rows.iter().filter_map(|row| row.score(name));
-        spread(&scores.map(value).collect::<Vec<f64>>())
+        let (mean, deviation) = mean(&scores.map(value).collect::<Vec<f64>>())?;
+        Some(Spread { mean, deviation })
     }
 
     fn before(&self, name: &str) -> Option<Spread> {
