@@ -3,7 +3,10 @@
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=.git/HEAD");
+    // HEAD names a branch, and its log grows with every commit and checkout.
+    for file in [".git/HEAD", ".git/logs/HEAD"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
     println!("cargo::rerun-if-env-changed=TLORA_COMMIT");
     if std::env::var_os("TLORA_COMMIT").is_some() {
         return;
