@@ -151,17 +151,20 @@ def two_servers_one_dies(tlora: Tlora, servers: Servers) -> None:
 
 
 def all_die_and_the_run_is_resumed(tlora: Tlora, servers: Servers) -> None:
-    [url] = servers.start(["--draws", "45"])
-    done = tlora.train("pending", [url])
-    check(done.returncode == 2, f"exit {done.returncode}, wanted 2:\n{done.stderr}")
-    check("no vLLM server is left" in done.stderr and "--resume" in done.stderr, f"unclear:\n{done.stderr}")
-    kept = len(tlora.lines("pending", "metrics.jsonl"))
-    [other] = servers.start([])
-    done = tlora.run("train", "--resume", "-o", tlora.work / "pending", f"--vllm-url={other}")
-    check(done.returncode == 0, f"resume failed:\n{done.stderr}")
-    whole(tlora, "pending")
-    check(0 < kept < STEPS, f"{kept} steps before the end")
-    step(f"the only server died after step {kept}, and the run was resumed on another")
+    # In the sampled half of the evaluation at step 0, and in step 2.
+    early, late, other = servers.start(["--draws", "15"], ["--draws", "45"], [])
+    for name, url, steps in [("early", early, 0), ("late", late, 1)]:
+        done = tlora.train(name, [url])
+        check(done.returncode == 2, f"exit {done.returncode}, wanted 2:\n{done.stderr}")
+        check("no vLLM server is left" in done.stderr and "--resume" in done.stderr, f"unclear:\n{done.stderr}")
+        kept = len(tlora.lines(name, "metrics.jsonl"))
+        check(kept == steps, f"{name}: {kept} steps before the end")
+        done = tlora.run("train", "--resume", "-o", tlora.work / name, f"--vllm-url={other}")
+        check(done.returncode == 0, f"resume failed:\n{done.stderr}")
+        whole(tlora, name)
+        scores = [(line["name"], line["step"]) for line in tlora.lines(name, "evaluations.jsonl")]
+        check(len(scores) == len(set(scores)) == 8, f"{name}: evaluations {scores}")
+        step(f"the only server died {'in the evaluation before' if kept == 0 else 'after'} step {max(kept, 1)}, and the run was resumed on another")
 
 
 def what_does_not_arrive_is_found(tlora: Tlora, servers: Servers) -> None:

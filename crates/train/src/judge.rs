@@ -122,3 +122,49 @@ fn score(
         .map(|size| scored.by_ref().take(size).collect())
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use tlora_checkpoint::Checkpoint;
+    use tlora_reward::VerifierSettings;
+
+    use super::*;
+    use crate::data::Problem;
+    use crate::rollouts::Prompt;
+
+    fn task(answer: &str) -> Task {
+        Task {
+            problem: Problem {
+                id: answer.to_owned(),
+                question: String::new(),
+                answer: answer.to_owned(),
+                solution: answer.to_owned(),
+            },
+            prompt: Prompt {
+                id: answer.to_owned(),
+                tokens: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn early_and_late_groups_have_their_own_scores() {
+        let base = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/tiny-base");
+        let tokenizer = Tokenizer::read(&Checkpoint::open(base).unwrap()).unwrap();
+        let number = VerifierSettings::Number(tlora_reward::NumberSettings::default());
+        let verifiers = Verifiers::new(&number).unwrap();
+        let tasks = ["1", "2", "3"].map(task);
+        let said = |text: &str| Sample {
+            tokens: tokenizer.encode(text).unwrap(),
+            ..Sample::default()
+        };
+        // The second is wrong, the others are right.
+        let samples = ["1", "5", "3"].map(|text| vec![said(text)]);
+        let mut judge = Judge::new(&tokenizer, &verifiers, tasks.iter().collect());
+        judge.group(2, &samples[2]);
+        judge.group(1, &samples[1]);
+        let scored = judge.finish(&samples).unwrap();
+        let rewards: Vec<Option<f64>> = scored.iter().map(|s| s[0].reward.reward).collect();
+        assert_eq!(rewards, [Some(1.0), Some(0.0), Some(1.0)]);
+    }
+}
