@@ -9,7 +9,7 @@ use crate::decoder::Decoder;
 use crate::decoder::batch::{Batch, Run, aligned};
 use crate::error::{ModelError, Result};
 use crate::ops::elementwise::{gather_rows, rms_norm, rms_norm_backward, scatter_rows};
-use crate::ops::head::{self, TokenScore};
+use crate::ops::head::{Head, Scored, TokenScore};
 use crate::steering::{Projections, RGradient, Steering};
 
 /// A prompt and completions of it.
@@ -75,8 +75,8 @@ impl<'a> Learner<'a> {
         for layer in &self.decoder.layers {
             x = layer.forward(&x, &prepared, &mut cache, steering)?;
         }
-        self.head(&packed, &x, temperature)
-            .map(|(_, scores)| scores)
+        let (_, scored) = self.head(&packed, &x, temperature)?;
+        Ok(packed.split(scored.scores))
     }
 
     /// The scores, and ∂L/∂R for the loss L whose derivatives by the log-probabilities `coefficients` makes of them.
@@ -104,11 +104,15 @@ impl<'a> Learner<'a> {
             inputs.push(x);
         }
         let last = inputs.pop().ok_or_else(empty)?;
-        let (normed, scores) = self.head(&packed, &last, temperature)?;
+        let (normed, Scored { scores, logits }) = self.head(&packed, &last, temperature)?;
+        let scores = packed.split(scores);
         let coefficients: Vec<f64> = coefficients(&scores).concat();
         let mut gradient = self.projections.no_gradient();
-        let mut grad = self.head_backward(&packed, &last, &normed, &coefficients, temperature)?;
-        drop((last, normed));
+        let head = self.head_of(&packed, temperature);
+        let grad_normed = head.backward(&normed, logits, &coefficients)?;
+        drop(normed);
+        let mut grad = self.head_backward(&packed, &last, &grad_normed)?;
+        drop((last, grad_normed));
         for layer in self.decoder.layers.iter().rev() {
             let x = inputs.pop().ok_or_else(empty)?;
             let cache = (&mut cache, packed.rows);
@@ -124,36 +128,31 @@ impl<'a> Learner<'a> {
     }
 
     /// The normalised hidden states before each target, and the scores of the targets.
-    fn head(&self, packed: &Packed, x: &Tensor, temperature: f64) -> Result<(Tensor, Scores)> {
+    fn head(&self, packed: &Packed, x: &Tensor, temperature: f64) -> Result<(Tensor, Scored)> {
         let (config, norm) = (&self.decoder.config, &self.decoder.final_norm);
         let hidden = gather_rows(x, &packed.before)?;
         let normed = rms_norm(&hidden, norm, config.norm_epsilon)?;
-        let head = self.decoder.head();
-        let flat = head::scores(&normed, head, &packed.targets, temperature, self.head_rows)?;
-        Ok((normed, packed.split(flat)))
+        let scored = self.head_of(packed, temperature).scores(&normed)?;
+        Ok((normed, scored))
     }
 
-    /// The gradient of the hidden states after the last layer.
-    fn head_backward(
-        &self,
-        packed: &Packed,
-        x: &Tensor,
-        normed: &Tensor,
-        coefficients: &[f64],
-        temperature: f64,
-    ) -> Result<Tensor> {
-        let (config, norm) = (&self.decoder.config, &self.decoder.final_norm);
-        let head = self.decoder.head();
-        let grad = head::backward(
-            normed,
-            head,
-            &packed.targets,
-            coefficients,
+    fn head_of<'p>(&self, packed: &'p Packed, temperature: f64) -> Head<'p>
+    where
+        'a: 'p,
+    {
+        Head {
+            weights: self.decoder.head(),
+            targets: &packed.targets,
             temperature,
-            self.head_rows,
-        )?;
+            rows_at_once: self.head_rows,
+        }
+    }
+
+    /// The gradient of the hidden states after the last layer, from that of the normalised ones.
+    fn head_backward(&self, packed: &Packed, x: &Tensor, grad_normed: &Tensor) -> Result<Tensor> {
+        let (config, norm) = (&self.decoder.config, &self.decoder.final_norm);
         let hidden = gather_rows(x, &packed.before)?;
-        let grad = rms_norm_backward(&hidden, norm, config.norm_epsilon, &grad)?;
+        let grad = rms_norm_backward(&hidden, norm, config.norm_epsilon, grad_normed)?;
         scatter_rows(&grad, &packed.before, packed.batch.len())
     }
 }

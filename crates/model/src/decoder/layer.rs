@@ -10,9 +10,9 @@ use crate::error::Result;
 use crate::ops::attention::{LayerCache, QkvLayout, attention, attention_backward};
 use crate::ops::elementwise::{
     Heads, add, put_heads, rms_norm, rms_norm_backward, rope, swiglu, swiglu_backward, take_heads,
+    widen,
 };
 use crate::ops::linear::AdaptedLinear;
-use crate::ops::storage::tensor_of;
 use crate::steering::{RGradient, Steering};
 
 /// The frozen weights of a layer.
@@ -196,18 +196,4 @@ fn narrow(x: &Tensor, columns: usize) -> Result<Tensor> {
             width: columns,
         },
     )
-}
-
-/// A matrix with more columns, which are 0.
-fn widen(x: &Tensor, columns: usize) -> Result<Tensor> {
-    let (rows, width) = x.dims2()?;
-    let wide = tensor_of(&vec![0.0; rows * columns], (rows, columns), x.dtype())?;
-    let heads = Heads {
-        stride: columns,
-        offset: 0,
-        count: 1,
-        width,
-    };
-    put_heads(&wide, heads, x)?;
-    Ok(wide)
 }

@@ -69,10 +69,11 @@ pub(crate) fn take_heads(x: &Tensor, heads: Heads) -> Result<Tensor> {
     with_element!(x.dtype(), "heads", T => {
         let columns = heads.count * heads.width;
         let taken: Vec<T> = read::<T, _>(x, "heads", |x| {
-            x.chunks_exact(heads.stride)
-                .flat_map(|row| &row[heads.offset..heads.offset + columns])
-                .copied()
-                .collect()
+            let mut taken = Vec::with_capacity(x.len() / heads.stride * columns);
+            for row in x.chunks_exact(heads.stride) {
+                taken.extend_from_slice(&row[heads.offset..heads.offset + columns]);
+            }
+            taken
         })?;
         let rows = taken.len() / columns;
         tensor(taken, (rows, columns))
@@ -117,6 +118,22 @@ pub(crate) fn swiglu_backward(
     })
 }
 
+/// A matrix with more columns, which are 0.
+pub(crate) fn widen(x: &Tensor, columns: usize) -> Result<Tensor> {
+    let (rows, width) = x.dims2()?;
+    with_element!(x.dtype(), "widen", T => {
+        let wide: Vec<T> = read::<T, _>(x, "widen", |x| {
+            let mut wide = Vec::with_capacity(rows * columns);
+            for row in x.chunks_exact(width) {
+                wide.extend_from_slice(row);
+                wide.resize(wide.len() + columns - width, T::of(0.0));
+            }
+            wide
+        })?;
+        tensor(wide, (rows, columns))
+    })
+}
+
 /// a + b, in a's place.
 pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<()> {
     with_element!(a.dtype(), "add", T => {
@@ -129,7 +146,11 @@ pub(crate) fn gather_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
     let width = x.dim(1)?;
     with_element!(x.dtype(), "gather", T => {
         let taken: Vec<T> = read::<T, _>(x, "gather", |x| {
-            rows.iter().flat_map(|&row| &x[row * width..][..width]).copied().collect()
+            let mut taken = Vec::with_capacity(rows.len() * width);
+            for &row in rows {
+                taken.extend_from_slice(&x[row * width..][..width]);
+            }
+            taken
         })?;
         tensor(taken, (rows.len(), width))
     })

@@ -1,6 +1,7 @@
 //! Log-probabilities under the output head, and the gradient of the hidden states, without keeping logits.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use rayon::prelude::*;
 use tlora_kernels as kernels;
 
 use super::linear::Packed;
@@ -16,64 +17,95 @@ pub struct TokenScore {
     pub entropy: f64,
 }
 
-/// Scores a target token for each row of hidden states. The logits of a few rows are held at a time.
-pub(crate) fn scores(
-    hidden: &Tensor,
-    head: &Packed,
-    targets: &[u32],
-    temperature: f64,
-    rows_at_once: usize,
-) -> Result<Vec<TokenScore>> {
-    let mut scores = Vec::with_capacity(targets.len());
-    for (start, targets) in lots(targets, rows_at_once) {
-        let logits = head.product(&hidden.narrow(0, start, targets.len())?)?;
-        with_element!(logits.dtype(), "log-probabilities", T => read::<T, _>(&logits, "log-probabilities", |logits| {
-            let inverse = T::of(1.0 / temperature);
-            for (row, &target) in logits.chunks_exact(head.outputs()).zip(targets) {
-                let lse = kernels::log_sum_exp(row, inverse);
-                scores.push(TokenScore {
-                    log_prob: (row[target as usize] * inverse - lse).wide(),
-                    entropy: kernels::entropy(row, lse, inverse).wide(),
+/// The head with what it is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// The weights, vocabulary × hidden.
+    pub weights: &'a Packed,
+    /// A token for each row of hidden states.
+    pub targets: &'a [u32],
+    /// What logits are divided by.
+    pub temperature: f64,
+    /// Rows of logits that are held at a time.
+    pub rows_at_once: usize,
+}
+
+/// Scores of targets, and the logits that they are from, if all were held at once.
+pub(crate) struct Scored {
+    pub scores: Vec<TokenScore>,
+    pub logits: Option<Tensor>,
+}
+
+impl Head<'_> {
+    /// Scores the target of each row of hidden states.
+    pub(crate) fn scores(&self, hidden: &Tensor) -> Result<Scored> {
+        let mut scores = Vec::with_capacity(self.targets.len());
+        let mut kept = None;
+        for (start, targets) in self.lots() {
+            let logits = self
+                .weights
+                .product(&hidden.narrow(0, start, targets.len())?)?;
+            with_element!(logits.dtype(), "log-probabilities", T => read::<T, _>(&logits, "log-probabilities", |logits| {
+                let inverse = T::of(1.0 / self.temperature);
+                let rows = logits.par_chunks_exact(self.weights.outputs()).zip(targets);
+                scores.par_extend(rows.map(|(row, &target)| {
+                    let lse = kernels::log_sum_exp(row, inverse);
+                    TokenScore {
+                        log_prob: (row[target as usize] * inverse - lse).wide(),
+                        entropy: kernels::entropy(row, lse, inverse).wide(),
+                    }
+                }));
+            }))?;
+            kept = Some(logits);
+        }
+        Ok(Scored {
+            scores,
+            logits: kept.filter(|_| self.targets.len() <= self.rows_at_once),
+        })
+    }
+
+    /// The gradient of the hidden states for L = Σ coefficient · log-probability. Logits that were not kept are computed again.
+    pub(crate) fn backward(
+        &self,
+        hidden: &Tensor,
+        mut kept: Option<Tensor>,
+        coefficients: &[f64],
+    ) -> Result<Tensor> {
+        let mut grads = Vec::new();
+        for ((start, targets), coefficients) in
+            self.lots().zip(coefficients.chunks(self.rows_at_once))
+        {
+            let logits = match kept.take() {
+                Some(logits) => logits,
+                None => {
+                    let rows = hidden.narrow(0, start, targets.len())?;
+                    self.weights.product(&rows)?
+                }
+            };
+            with_element!(logits.dtype(), "log-probabilities", T => change::<T, _>(&logits, "log-probabilities", |logits| {
+                let inverse = T::of(1.0 / self.temperature);
+                let rows = logits.par_chunks_exact_mut(self.weights.outputs());
+                rows.zip(targets).zip(coefficients).for_each(|((row, &target), &coefficient)| {
+                    let lse = kernels::log_sum_exp(row, inverse);
+                    kernels::log_prob_gradient(row, lse, inverse, target as usize, T::of(coefficient));
                 });
-            }
-        }))?;
+            }))?;
+            grads.push(self.weights.transposed_product(&logits)?);
+        }
+        Ok(Tensor::cat(&grads, 0)?)
     }
-    Ok(scores)
-}
 
-/// The gradient of the hidden states for L = Σ coefficient · log-probability.
-pub(crate) fn backward(
-    hidden: &Tensor,
-    head: &Packed,
-    targets: &[u32],
-    coefficients: &[f64],
-    temperature: f64,
-    rows_at_once: usize,
-) -> Result<Tensor> {
-    let mut grads = Vec::new();
-    for ((start, targets), coefficients) in
-        lots(targets, rows_at_once).zip(coefficients.chunks(rows_at_once))
-    {
-        let logits = head.product(&hidden.narrow(0, start, targets.len())?)?;
-        with_element!(logits.dtype(), "log-probabilities", T => change::<T, _>(&logits, "log-probabilities", |logits| {
-            let inverse = T::of(1.0 / temperature);
-            let rows = logits.chunks_exact_mut(head.outputs()).zip(targets.iter().zip(coefficients));
-            for (row, (&target, &coefficient)) in rows {
-                let lse = kernels::log_sum_exp(row, inverse);
-                kernels::log_prob_gradient(row, lse, inverse, target as usize, T::of(coefficient));
-            }
-        }))?;
-        grads.push(head.transposed_product(&logits)?);
+    fn lots(&self) -> impl Iterator<Item = (usize, &[u32])> {
+        let starts = (0..).step_by(self.rows_at_once);
+        starts.zip(self.targets.chunks(self.rows_at_once))
     }
-    Ok(Tensor::cat(&grads, 0)?)
-}
-
-fn lots<T>(items: &[T], size: usize) -> impl Iterator<Item = (usize, &[T])> {
-    (0..).step_by(size).zip(items.chunks(size))
 }
 
 /// The values of a row of a matrix, as f32.
 pub(crate) fn rows_f32(x: &Tensor) -> Result<Vec<f32>> {
+    if x.dtype() == DType::F32 {
+        return read::<f32, _>(x, "logits", <[f32]>::to_vec);
+    }
     with_element!(x.dtype(), "logits", T => read::<T, _>(x, "logits", |x| {
         #[expect(clippy::cast_possible_truncation, reason = "a check in f64 may look at f32")]
         x.iter().map(|x| x.wide() as f32).collect::<Vec<f32>>()
