@@ -176,7 +176,11 @@ fn series(
 /// Numbers that jump from step to step: they are pale, and their mean over neighbours is drawn.
 fn noisy(run: &Run, name: &str, color: usize, of: fn(&Metrics) -> Option<f64>) -> Vec<Series> {
     let raw = series(run, name, color, Mark::Line, of);
-    let reach = raw.points.len() / 30;
+    smoothed(raw.points.len() / 30, raw)
+}
+
+/// A pale line, and over it the mean of each point and `reach` on either side.
+pub(crate) fn smoothed(reach: usize, raw: Series) -> Vec<Series> {
     if reach == 0 {
         return vec![raw];
     }

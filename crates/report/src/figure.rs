@@ -1,6 +1,8 @@
 //! Accuracy against the number of trained parameters, as an SVG file of its own, such as documentation has.
 
-use crate::chart::{Chart, Frame, Horizontal, Mark, Series, Vertical};
+use crate::Run;
+use crate::chart::{COLORS, Chart, Frame, Horizontal, Mark, Series, Vertical};
+use crate::charts::smoothed;
 use crate::sweep::mean;
 
 const FRAME: Frame = Frame {
@@ -56,6 +58,34 @@ impl Figure {
         };
         chart.svg(FRAME)
     }
+}
+
+/// The mean rewards of runs by their steps, as an SVG file of its own: a pale line each, and over it the mean of five steps.
+#[must_use]
+pub fn reward_figure(title: &str, runs: &[(String, Run)]) -> String {
+    let series = runs.iter().enumerate().flat_map(|(color, (name, run))| {
+        let points = run.metrics.iter();
+        let points = points.filter_map(|metrics| Some((number(metrics.step), metrics.reward?)));
+        let raw = Series {
+            name: name.clone(),
+            color: color % COLORS,
+            mark: Mark::Line,
+            points: points.collect(),
+            intervals: Vec::new(),
+        };
+        smoothed(2, raw)
+    });
+    let chart = Chart {
+        id: "rewards".to_owned(),
+        title: title.to_owned(),
+        x: "step".to_owned(),
+        y: "mean reward".to_owned(),
+        horizontal: Horizontal::Steps,
+        vertical: Vertical::FromZero,
+        series: series.collect(),
+        base: None,
+    };
+    chart.svg(FRAME)
 }
 
 /// Dots, and a line through the means of those above one another.

@@ -4,7 +4,7 @@
 //! - [`page()`]: the report of a run, one HTML file that needs nothing else.
 //! - [`EventFile`] with [`metric_scalars`]: what TensorBoard reads.
 //! - [`SweepRow`], [`comparison()`]: many runs beside each other.
-//! - [`Figure`]: accuracy against the number of trained parameters, as a file of its own.
+//! - [`Figure`]: accuracy against the number of trained parameters, as a file of its own; [`reward_figure`]: rewards of several runs.
 //!
 //! The same input gives the same bytes: no clock, no random numbers, logarithms by `libm`.
 #![forbid(unsafe_code)]
@@ -36,7 +36,7 @@ pub use accuracy::Accuracy;
 pub use comparison::comparison;
 pub use error::ReportError;
 pub use event_file::EventFile;
-pub use figure::{Figure, FigureSeries};
+pub use figure::{Figure, FigureSeries, reward_figure};
 pub use page::page;
 pub use records::{Evaluation, Metrics, Mismatch, SampleRecord, Timing};
 pub use run::{Ending, Provenance, Run, VStep};

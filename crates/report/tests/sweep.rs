@@ -1,6 +1,8 @@
 //! Sweeps: groups, what is marked, the table and the figure.
 
-use tlora_report::{Accuracy, Figure, FigureSeries, Status, SweepRow, comparison};
+use tlora_report::{
+    Accuracy, Figure, FigureSeries, Run, Status, SweepRow, comparison, reward_figure,
+};
 
 fn row(rate: &str, seed: u64, parameters: u64, right: f64) -> SweepRow {
     let accuracy = |right| Some(Accuracy { right, of: 100 });
@@ -48,6 +50,21 @@ fn a_run_that_failed_has_a_row() {
     assert!(html.contains("failed: &lt;b&gt;out of memory"));
     assert!(html.contains("<td>34.0</td>") && html.contains("<td>1 of 2</td>"));
     assert!(!comparison(&[]).contains("<svg"));
+}
+
+#[test]
+fn a_figure_of_rewards_has_a_pale_line_and_its_mean() {
+    let small = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small");
+    let run = || Run::read(std::path::Path::new(small)).unwrap();
+    let runs = [
+        ("13 numbers".to_owned(), run()),
+        ("control".to_owned(), run()),
+    ];
+    let svg = reward_figure("rewards", &runs);
+    let count = |text: &str| svg.matches(text).count();
+    assert_eq!((count("line pale c0"), count("line pale c1")), (1, 1));
+    assert_eq!((count("\"line c0 data"), count("\"line c1 data")), (1, 1));
+    assert!(svg.contains(">13 numbers<") && svg.contains(">control<") && svg.contains(".pale{"));
 }
 
 #[test]
