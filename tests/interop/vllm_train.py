@@ -54,7 +54,7 @@ retries = 1
 verifier = {{ kind = "number", mode = "lenient" }}
 
 [optimizer]
-lr = 5e-3
+lr = 2e-2
 """
 
 
