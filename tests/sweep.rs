@@ -165,3 +165,26 @@ fn what_cannot_be_meant_is_refused_before_the_first_run() {
     assert!(text.contains("other settings"), "{text}");
     assert!(before == files(&at.path().join("out")), "a run was changed");
 }
+
+#[test]
+fn a_run_that_fails_says_why_and_the_others_go_on() {
+    let at = small_run();
+    // The KL of one update is more than the second value and less than the third.
+    let arguments = [
+        "run.toml",
+        "-o",
+        "sweep",
+        "--vary",
+        "guard.max_kl=0,1e-12,1e9",
+        "--set",
+        "steps=1",
+        "--json",
+    ];
+    let output = command(at.path(), "sweep", &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let endings = [0, 1, 2].map(|run| json["runs"][run]["ending"].clone());
+    assert_eq!(endings, ["complete", "failed", "complete"]);
+    let page = fs_err::read_to_string(at.path().join("sweep/sweep.html")).unwrap();
+    assert_eq!(page.matches("failed: training diverged").count(), 1);
+}

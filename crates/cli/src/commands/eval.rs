@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tlora_checkpoint::{Checkpoint, write_file_atomically};
 use tlora_format::Adapter;
 use tlora_model::{Sampling, Tokenizer};
@@ -100,14 +101,16 @@ impl Evaluated<'_> {
     fn on_servers(&self) -> Result<Done, Failure> {
         let tokenizer = Tokenizer::read(self.checkpoint).map_err(|error| training(error.into()))?;
         let settings = &self.config.rollout.vllm;
+        let temporary = readable_directory().map_err(|error| {
+            Failure::unknown("there is no place for the adapter").caused_by(error)
+        })?;
         let directory = match settings.directory.as_os_str().is_empty() {
-            true => std::env::temp_dir().join(format!("tlora-eval-{}", std::process::id())),
+            true => temporary.path().join("published"),
             false => settings.directory.clone(),
         };
         let v = self.adapter.as_ref().map(trained_values);
-        let same = |adapter: &Adapter| adapter.clone();
         let adapter = self.adapter.as_ref();
-        let made = |_: &[f32]| adapter.map(same).ok_or_else(no_adapter);
+        let made = |_: &[f32]| adapter.cloned().ok_or_else(no_adapter);
         self.answered(&tokenizer, |tasks| {
             let weights = adapter.map(|_| engine::Weights {
                 checkpoint: self.checkpoint,
@@ -186,6 +189,18 @@ impl Done {
             "lenient_verifier": self.lenient_verifier, "results": results.collect::<Vec<_>>(),
         })
     }
+}
+
+/// A temporary directory that a server of another user can read too.
+fn readable_directory() -> std::io::Result<TempDir> {
+    let directory = tempfile::Builder::new().prefix("tlora-eval-").tempdir()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let readable = std::fs::Permissions::from_mode(0o755);
+        fs_err::set_permissions(directory.path(), readable)?;
+    }
+    Ok(directory)
 }
 
 fn no_adapter() -> TrainError {

@@ -15,7 +15,7 @@ const MERGED: f32 = 0.05;
 /// The least tolerance: servers in f32 come to 1e-5.
 const LEAST: f32 = 1e-3;
 
-/// The beginnings of the first prompts, one after the other.
+/// The first prompts, one after the other, as far as a probe goes.
 pub(crate) fn probe(tasks: &[Task]) -> Vec<u32> {
     let tokens = tasks.iter().flat_map(|task| &task.prompt.tokens);
     tokens.copied().take(PROBE).collect()

@@ -1,5 +1,6 @@
 //! vLLM servers as an engine: each version of the weights is written, sent, and shown to have arrived before a sample is drawn under it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -40,8 +41,8 @@ pub(crate) struct VllmRollouts<'a> {
     published: Option<u64>,
     /// The merged checkpoint that servers have, and the one before.
     merged: Vec<PathBuf>,
-    /// What the first server said under the base, where there is no learner.
-    base: Vec<f32>,
+    /// What each server said under the base, where there is no learner.
+    base: BTreeMap<String, Vec<f32>>,
     telling: Telling,
 }
 
@@ -66,7 +67,7 @@ impl<'a> VllmRollouts<'a> {
             keep: settings.keep,
             published: None,
             merged: Vec::new(),
-            base: Vec::new(),
+            base: BTreeMap::new(),
             telling: Telling::default(),
         };
         if let Some(weights) = &servers.job.weights {
@@ -88,7 +89,7 @@ impl<'a> VllmRollouts<'a> {
         }
         let scores = self.fleet.score_base(&self.job.probe).map_err(failed)?;
         let Some(learner) = &mut self.job.learner else {
-            self.base = scores.into_iter().next().map_or_else(Vec::new, |(_, s)| s);
+            self.base = scores.into_iter().collect();
             return Ok(());
         };
         let mut most = 0.0_f32;
@@ -112,8 +113,7 @@ impl<'a> VllmRollouts<'a> {
         let Some(Trial { v, scores }) = learner.trial()? else {
             return Ok(());
         };
-        let directory = weights.lora(&fleet.model_of(0), &v)?;
-        fleet.publish(0, &directory).map_err(failed)?;
+        publish(&mut fleet, weights, 0, &v)?;
         let proof = SyncProof {
             before: Version::Base,
             after: Version::Step(0),
@@ -136,17 +136,15 @@ impl<'a> VllmRollouts<'a> {
                 "there are no weights to send",
             )));
         };
-        let begun = Instant::now();
-        if self.fleet.path() == SyncPath::Merged {
-            let directory = weights.merged(&format!("merged-v{version}"), v)?;
-            let written = begun.elapsed().as_secs_f64();
-            let published = self.fleet.reload(version, &directory).map_err(failed)?;
-            self.merged.push(directory.path().to_owned());
-            return Ok((published, written));
+        if self.fleet.path() != SyncPath::Merged {
+            return publish(&mut self.fleet, weights, version, v);
         }
-        let directory = weights.lora(&self.fleet.model_of(version), v)?;
+        let begun = Instant::now();
+        let directory = weights.merged(&format!("merged-v{version}"), v)?;
         let written = begun.elapsed().as_secs_f64();
-        let published = self.fleet.publish(version, &directory).map_err(failed)?;
+        // Even if some server refuses it, others may have it.
+        self.merged.push(directory.path().to_owned());
+        let published = self.fleet.reload(version, &directory).map_err(failed)?;
         Ok((published, written))
     }
 
@@ -154,12 +152,15 @@ impl<'a> VllmRollouts<'a> {
     fn verify(&mut self, version: u64, v: &[f32]) -> Result<(), TrainError> {
         let after = Version::Step(version);
         let Some(learner) = &self.job.learner else {
-            let scores = self.fleet.score(after, &self.job.probe).map_err(failed)?;
-            if scores == self.base && v.iter().any(|v| *v != 0.0) {
-                let url = "the first server".to_owned();
-                return Err(failed(EngineError::NoEffect { url }));
-            }
-            return Ok(());
+            let scores = self.fleet.scores(after, &self.job.probe).map_err(failed)?;
+            let moves = v.iter().any(|v| *v != 0.0);
+            let unmoved = scores
+                .into_iter()
+                .find(|(url, scores)| moves && self.base.get(url) == Some(scores));
+            return match unmoved {
+                Some((url, _)) => Err(failed(EngineError::NoEffect { url })),
+                None => Ok(()),
+            };
         };
         let scores = learner.scores(Some(v))?;
         let proof = SyncProof {
@@ -275,6 +276,26 @@ impl Drop for VllmRollouts<'_> {
         }
         if let Some(weights) = &self.job.weights {
             weights.remove_directory();
+        }
+    }
+}
+
+/// Writes the adapter and loads it everywhere, or leaves nothing behind. Gives also the seconds of writing.
+fn publish(
+    fleet: &mut Fleet,
+    weights: &Weights<'_>,
+    version: u64,
+    v: &[f32],
+) -> Result<(Published, f64), TrainError> {
+    let begun = Instant::now();
+    let directory = weights.lora(&fleet.model_of(version), v)?;
+    let written = begun.elapsed().as_secs_f64();
+    match fleet.publish(version, &directory) {
+        Ok(published) => Ok((published, written)),
+        Err(error) => {
+            // The fleet removes what it has published; no server kept this one.
+            problems(&Vec::from_iter(remove(&directory).err()));
+            Err(failed(error))
         }
     }
 }

@@ -70,7 +70,7 @@ impl Weights<'_> {
     }
 }
 
-/// Removes a merged checkpoint that no server reads any more.
+/// Removes a directory that no server reads any more.
 pub(super) fn remove(path: &Path) -> Result<(), String> {
     fs_err::remove_dir_all(path).map_err(|error| error.to_string())
 }

@@ -111,3 +111,48 @@ pub(crate) fn rows_f32(x: &Tensor) -> Result<Vec<f32>> {
         x.iter().map(|x| x.wide() as f32).collect::<Vec<f32>>()
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use tlora_kernels::{Block, PackedMatrix, RowData};
+
+    use super::*;
+
+    /// Logits that are kept and logits that are computed again, in lots, give the same bits.
+    #[test]
+    fn lots_change_nothing() {
+        let number = |i: usize| (f32::from(u16::try_from(i * 37 % 101).unwrap()) - 50.0) / 40.0;
+        let (vocabulary, width) = (40, 6);
+        let data: Vec<f32> = (0..vocabulary * width).map(number).collect();
+        let block = Block {
+            rows: vocabulary,
+            data: RowData::Full(&data),
+        };
+        let weights = Packed::F32(PackedMatrix::pack(&[block], width));
+        let targets = [3, 39, 0, 17, 8];
+        let rows: Vec<f32> = (0..targets.len() * width).map(|i| number(i + 7)).collect();
+        let hidden = Tensor::from_vec(rows, (targets.len(), width), &Device::Cpu).unwrap();
+        let bits = |rows_at_once: usize| {
+            let head = Head {
+                weights: &weights,
+                targets: &targets,
+                temperature: 0.7,
+                rows_at_once,
+            };
+            let Scored { scores, logits } = head.scores(&hidden).unwrap();
+            assert_eq!(logits.is_some(), rows_at_once >= targets.len());
+            let coefficients = [1.0, -0.5, 0.25, 0.0, 2.0];
+            let gradient = head.backward(&hidden, logits, &coefficients).unwrap();
+            let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let scores = scores.iter().flat_map(|s| [s.log_prob, s.entropy]);
+            let scores: Vec<u64> = scores.map(f64::to_bits).collect();
+            let gradient: Vec<u32> = gradient.into_iter().map(f32::to_bits).collect();
+            (scores, gradient)
+        };
+        let whole = bits(5);
+        for rows_at_once in [1, 2, 4, 9] {
+            assert_eq!(bits(rows_at_once), whole, "{rows_at_once} rows at once");
+        }
+    }
+}

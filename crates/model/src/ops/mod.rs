@@ -1,8 +1,8 @@
 //! The operations of a decoder on tensors, each with its gradient.
 //!
 //! None goes through candle's own autograd: its fused operations cut the graph without an error, and its products compute
-//! gradients of frozen weights. Each operation here says on which devices it runs. `tests` compares each with a twin
-//! made of candle's primitive operations, whose gradient is candle's, and with finite differences.
+//! gradients of frozen weights. Each operation here says on which devices it runs. The kernels below are compared with plain loops
+//! (`crates/kernels/tests`), the whole with finite differences in f64 and with torch (`tests/gradient.rs`).
 
 pub(crate) mod attention;
 pub(crate) mod elementwise;

@@ -172,8 +172,8 @@ fn other_weights_are_an_error() {
         fleet.verify_sync(&proof).unwrap_err(),
         SyncError::Learner { .. }
     ));
-    let scores = fleet.score(Version::Step(1), &[1, 2, 3]).unwrap();
-    assert_eq!(scores, [-3.75, -3.75]);
+    let scores = fleet.scores(Version::Step(1), &[1, 2, 3]).unwrap();
+    assert_eq!(scores, [(mock.url.clone(), vec![-3.75, -3.75])]);
 }
 
 #[test]

@@ -156,9 +156,8 @@ impl Session<'_> {
         adapter: &'a dyn Fn(&[f32]) -> Result<Adapter, TrainError>,
     ) -> Result<Box<dyn Rollouts + 'a>, TrainError> {
         let (config, rollout) = (self.config, &self.config.rollout);
-        let native = NativeRollouts::new(parts.policy, rollout.slots);
         if rollout.engine == EngineSetting::Native {
-            return Ok(Box::new(native));
+            return Ok(Box::new(NativeRollouts::new(parts.policy, rollout.slots)));
         }
         let directory = match rollout.vllm.directory.as_os_str().is_empty() {
             true => self.output.join("published"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`tlora train` and `tlora eval` on real vLLM servers, on a CPU.
 
-    vllm_train.py --vllm VLLM --tlora target/release/tlora --model PATH/TO/smollm2-135m        (by vllm.sh, which installs vLLM)
+    vllm-train.py --vllm VLLM --tlora target/release/tlora --model PATH/TO/smollm2-135m        (by vllm.sh, which installs vLLM)
 
 GRPO on sums of one digit, 5 steps, on two servers in f32 of which one is killed in step 3; then the same configuration on the native engine. Sampler and
 learner have to agree on every token, and the two engines on the greedy answers before training. At last the trained adapter is
@@ -15,16 +15,15 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TRANSFORMERS_VER
 import argparse
 import json
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from served import Failure, check, served, step
+import checks
+from checks import check, step
+from served import served
 
 HERE = Path(__file__).parent
 STEPS, DIES_IN = 5, 3
@@ -168,18 +167,7 @@ def main() -> None:
     p.add_argument("--model", required=True, type=Path, help="SmolLM2-135M-Instruct, or another instruction-tuned model")
     p.add_argument("--work", type=Path, help="an empty directory for what is made, kept; otherwise a temporary one")
     args = p.parse_args()
-    # so that `finally` stops the servers
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    work = args.work or Path(tempfile.mkdtemp(prefix="tlora-vllm-train-"))
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        run(args.vllm.absolute(), args.tlora.resolve(), args.model.resolve(), work.resolve())
-    except Failure as failure:
-        sys.exit(f"FAILED: {failure}")
-    finally:
-        if not args.work:
-            shutil.rmtree(work, ignore_errors=True)
-    step("all checks passed")
+    checks.run(lambda work: run(args.vllm.absolute(), args.tlora.resolve(), args.model.resolve(), work), args.work)
 
 
 if __name__ == "__main__":
