@@ -21,7 +21,7 @@ mod steering;
 mod tokenizer;
 
 pub use config::{Family, ModelConfig, RopeScaling};
-pub use decoder::{Compute, Decoder};
+pub use decoder::{Compute, Decoder, RandomModel};
 pub use error::{ModelError, Result};
 pub use generate::{Generator, Request, Sample, Sampling};
 pub use learner::{Learner, PromptGroup, Scores};

@@ -76,6 +76,22 @@ impl Projections {
         }
     }
 
+    /// One group of modules of one rank with these P, u · rank · rank numbers each.
+    pub(crate) fn tied(u: usize, rank: usize, modules: Vec<Vec<f64>>) -> Self {
+        let one = |p| ModuleProjections {
+            rank,
+            group: 0,
+            scale: 1.0,
+            p,
+            signs: vec![1.0; rank],
+        };
+        Self {
+            modules: modules.into_iter().map(one).collect(),
+            u,
+            groups: 1,
+        }
+    }
+
     /// How many numbers v has.
     #[must_use]
     pub const fn values(&self) -> usize {

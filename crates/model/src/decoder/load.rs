@@ -20,15 +20,21 @@ use crate::rotary::Rotary;
 /// The frozen factors of the modules that an adapter steers, by the names of the modules.
 pub(crate) type ModuleFactors = BTreeMap<String, (usize, Factors)>;
 
-/// One module's weights as the file has them.
-enum Stored {
+/// One tensor as the file has it.
+pub(super) enum Stored {
     Bf16(Vec<u16>),
     F16(Vec<u16>),
     F32(Vec<f32>),
 }
 
-pub(super) struct Loader<'a> {
-    checkpoint: &'a Checkpoint,
+/// Where the weights come from.
+pub(super) trait Weights {
+    /// A tensor by its name in transformers.
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Stored>;
+}
+
+struct Loader<'a, W> {
+    weights: &'a W,
     config: &'a ModelConfig,
     dtype: DType,
     factors: ModuleFactors,
@@ -36,14 +42,14 @@ pub(super) struct Loader<'a> {
 
 /// Reads all weights. `factors` are used up; what is left over has no place in the decoder.
 pub(super) fn load(
-    checkpoint: &Checkpoint,
+    weights: &impl Weights,
     config: ModelConfig,
     dtype: DType,
     factors: ModuleFactors,
     mut loaded: impl FnMut(usize),
 ) -> Result<Decoder> {
     let mut loader = Loader {
-        checkpoint,
+        weights,
         config: &config,
         dtype,
         factors,
@@ -76,7 +82,7 @@ pub(super) fn load(
     })
 }
 
-impl Loader<'_> {
+impl<W: Weights> Loader<'_, W> {
     fn layer(&mut self, number: usize) -> Result<Layer> {
         let config = self.config;
         let prefix = format!("model.layers.{number}");
@@ -220,7 +226,7 @@ impl Loader<'_> {
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
-        Ok(match self.read(name, shape)? {
+        Ok(match self.weights.read(name, shape)? {
             Stored::Bf16(bits) => bits.iter().map(|&bits| f64::from(bf16(bits))).collect(),
             Stored::F16(bits) => bits
                 .iter()
@@ -231,11 +237,13 @@ impl Loader<'_> {
     }
 
     fn stored(&self, name: &str, rows: usize, columns: usize) -> Result<Stored> {
-        self.read(name, &[rows, columns])
+        self.weights.read(name, &[rows, columns])
     }
+}
 
+impl Weights for Checkpoint {
     fn read(&self, name: &str, shape: &[usize]) -> Result<Stored> {
-        let tensor = self.checkpoint.tensors().get(name);
+        let tensor = self.tensors().get(name);
         let tensor = tensor.ok_or_else(|| ModelError::MissingTensor {
             name: name.to_owned(),
         })?;
@@ -247,7 +255,7 @@ impl Loader<'_> {
                 wanted: format!("BF16, F16 or F32 {wanted:?}"),
             });
         }
-        let bytes = self.bytes(tensor)?;
+        let bytes = bytes(self, tensor)?;
         Ok(match tensor.dtype {
             Dtype::Bf16 => Stored::Bf16(halves(&bytes)),
             Dtype::F16 => Stored::F16(halves(&bytes)),
@@ -261,17 +269,17 @@ impl Loader<'_> {
             ),
         })
     }
+}
 
-    fn bytes(&self, tensor: &TensorInfo) -> Result<Vec<u8>> {
-        let size = usize::try_from(tensor.bytes).map_err(|_too_large| ModelError::Tensor {
-            name: tensor.name.clone(),
-            found: format!("{} bytes", tensor.bytes),
-            wanted: "what this machine can address".to_owned(),
-        })?;
-        let mut bytes = vec![0; size];
-        self.checkpoint.read_at(tensor, 0, &mut bytes)?;
-        Ok(bytes)
-    }
+fn bytes(checkpoint: &Checkpoint, tensor: &TensorInfo) -> Result<Vec<u8>> {
+    let size = usize::try_from(tensor.bytes).map_err(|_too_large| ModelError::Tensor {
+        name: tensor.name.clone(),
+        found: format!("{} bytes", tensor.bytes),
+        wanted: "what this machine can address".to_owned(),
+    })?;
+    let mut bytes = vec![0; size];
+    checkpoint.read_at(tensor, 0, &mut bytes)?;
+    Ok(bytes)
 }
 
 fn halves(bytes: &[u8]) -> Vec<u16> {

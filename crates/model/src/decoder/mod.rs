@@ -6,6 +6,7 @@
 pub(crate) mod batch;
 pub(crate) mod layer;
 mod load;
+mod random;
 
 use candle_core::{DType, Tensor};
 use tlora_checkpoint::Checkpoint;
@@ -23,6 +24,7 @@ use crate::steering::{Projections, Steering};
 use batch::{Batch, Prepared};
 use layer::Layer;
 pub(crate) use load::ModuleFactors;
+pub use random::RandomModel;
 
 /// A frozen model, and the frozen factors of an adapter if it was loaded with one.
 #[derive(Debug)]

@@ -1,0 +1,275 @@
+//! How fast a training samples and updates at the shapes of Qwen2.5, with random weights made in memory: no download.
+//!
+//!     cargo run --release --example bench-train -- --shape 0.5b [--prompts 4 --samples 16 --prompt 128 --new 64] [--json]
+//!
+//! Prints for each shape the tokens a second of sampling and of the update, and what share that is of two bounds that are
+//! measured first: the bytes that the device reads in a second, and the products that it computes. A step of decoding has to
+//! read the weights and the keys and values; an update has to compute every layer twice forward and once backward, and the
+//! head once each way. `benches/shapes_vs_peft.py` runs transformers with PEFT's TinyLoRA at the same shapes.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+mod bounds;
+mod shapes;
+
+use clap::Parser;
+use serde::Serialize;
+use std::time::Instant;
+use tlora_model::{
+    Decoder, Generator, Learner, ModelConfig, ModelError, PromptGroup, RandomModel, Request,
+    RunSizes, Sampling, Steering,
+};
+
+use bounds::Bounds;
+use shapes::{Shape, attention, cache_bytes, head, number, projections};
+
+/// Time sampling and updates at the shapes of Qwen2.5
+#[derive(Parser)]
+struct Arguments {
+    /// The shape; may be repeated
+    #[arg(long, default_values = ["0.5b"])]
+    shape: Vec<Shape>,
+    /// Prompts of a step
+    #[arg(long, default_value_t = 4)]
+    prompts: usize,
+    /// Samples of each prompt; all samples run at once
+    #[arg(long, default_value_t = 16)]
+    samples: usize,
+    /// Tokens of a prompt
+    #[arg(long, default_value_t = 128)]
+    prompt: usize,
+    /// Tokens of a sample
+    #[arg(long, default_value_t = 64)]
+    new: usize,
+    /// Threads; 0 is all
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was measured.
+#[derive(Serialize)]
+struct Found {
+    device: &'static str,
+    #[serde(flatten)]
+    bounds: Bounds,
+    shapes: Vec<Measured>,
+}
+
+/// What was measured of one shape.
+#[derive(Serialize)]
+struct Measured {
+    shape: String,
+    weights_bytes: usize,
+    rollout: Phase,
+    update: Phase,
+    planned_bytes: usize,
+    peak_bytes: Option<usize>,
+}
+
+/// One half of a step.
+#[derive(Serialize)]
+struct Phase {
+    seconds: f64,
+    /// Drawn tokens, or computed ones.
+    tokens: usize,
+    tokens_per_second: f64,
+    /// The time that reading the bytes takes at best, over the time that it took.
+    share_of_bytes: Option<f64>,
+    /// The time that the operations take at best, over the time that it took.
+    share_of_operations: f64,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = Arguments::parse();
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads)
+        .build_global()?;
+    let bounds = Bounds::measure();
+    let shapes = arguments.shape.iter();
+    let shapes = shapes
+        .map(|&shape| measure(shape, &arguments, &bounds))
+        .collect::<Result<_, _>>()?;
+    let found = Found {
+        device: "cpu",
+        bounds,
+        shapes,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&found)?);
+    } else {
+        print_table(&found);
+    }
+    Ok(())
+}
+
+fn measure(shape: Shape, sizes: &Arguments, bounds: &Bounds) -> Result<Measured, ModelError> {
+    let model = RandomModel {
+        config: shape.config(),
+        rank: 2,
+        u: 13,
+        seed: 1,
+    };
+    forget_peak();
+    let (decoder, projections) = model.make(|_| ())?;
+    let steering = projections.steering(&[0.01; 13]);
+    let vocabulary = model.config.vocabulary;
+    let prompts: Vec<Vec<u32>> = (0..sizes.prompts)
+        .map(|row| arbitrary(row, sizes.prompt, vocabulary))
+        .collect();
+    let rollout = rollout(&decoder, &steering, &prompts, sizes, bounds)?;
+    let learner = Learner::new(&decoder, &projections);
+    let update = update(&learner, &model.config, &steering, &prompts, sizes, bounds)?;
+    let plan = decoder.memory_plan(RunSizes {
+        slots: sizes.prompts * sizes.samples,
+        prompt: sizes.prompt,
+        completion: sizes.new,
+        samples: sizes.samples,
+        micro_batch: update.tokens,
+    });
+    Ok(Measured {
+        shape: shape.name(),
+        weights_bytes: decoder.bytes(),
+        rollout,
+        update,
+        planned_bytes: plan.peak(),
+        peak_bytes: peak_bytes(),
+    })
+}
+
+/// Decodes all samples at once; only steps in which all of them run and no prompt is computed count.
+fn rollout(
+    decoder: &Decoder,
+    steering: &Steering,
+    prompts: &[Vec<u32>],
+    sizes: &Arguments,
+    bounds: &Bounds,
+) -> Result<Phase, ModelError> {
+    let requests: Vec<Request<'_>> = prompts
+        .iter()
+        .map(|prompt| Request {
+            id: "",
+            prompt,
+            samples: sizes.samples,
+        })
+        .collect();
+    let running = sizes.prompts * sizes.samples;
+    let sampling = Sampling {
+        temperature: 1.0,
+        ..Sampling::greedy(sizes.new, Vec::new())
+    };
+    let (mut before, mut seconds, mut tokens) = (None, 0.0, 0);
+    Generator::new(decoder, running).generate(&requests, &sampling, Some(steering), |drawn| {
+        if let Some(before) = before.filter(|_| drawn == running) {
+            seconds += Instant::elapsed(&before).as_secs_f64();
+            tokens += drawn;
+        }
+        before = (drawn >= running).then(Instant::now);
+    })?;
+    let config = decoder.config();
+    let keys = number(sizes.prompt) + number(sizes.new) / 2.0;
+    // A prompt's keys are read for each of its samples: no kernel here keeps them in between.
+    let cache = number(running) * keys * cache_bytes(config);
+    let embedding = if config.tied { 0.0 } else { 2.0 * head(config) };
+    let bytes = number(decoder.bytes()) - embedding + cache;
+    let operations = 2.0 * (projections(config) + head(config)) + attention(config, keys);
+    Ok(Phase {
+        seconds,
+        tokens,
+        tokens_per_second: number(tokens) / seconds,
+        share_of_bytes: Some(bytes * number(tokens / running) / bounds.bytes / seconds),
+        share_of_operations: operations * number(tokens) / bounds.operations / seconds,
+    })
+}
+
+/// One gradient of v over all samples, twice; the second one counts.
+fn update(
+    learner: &Learner<'_>,
+    config: &ModelConfig,
+    steering: &Steering,
+    prompts: &[Vec<u32>],
+    sizes: &Arguments,
+    bounds: &Bounds,
+) -> Result<Phase, ModelError> {
+    let samples: Vec<Vec<u32>> = (0..sizes.samples)
+        .map(|row| arbitrary(1000 + row, sizes.new, config.vocabulary))
+        .collect();
+    let groups: Vec<PromptGroup<'_>> = prompts
+        .iter()
+        .map(|prompt| PromptGroup {
+            prompt,
+            completions: samples.iter().map(Vec::as_slice).collect(),
+        })
+        .collect();
+    let mut seconds = 0.0;
+    for _ in 0..2 {
+        let start = Instant::now();
+        let (_, gradient) = learner.gradient(&groups, steering, 1.0, |scores| {
+            scores.iter().map(|s| vec![1.0; s.len()]).collect()
+        })?;
+        std::hint::black_box(learner.v_gradient(&gradient));
+        seconds = start.elapsed().as_secs_f64();
+    }
+    let tokens: usize = groups.iter().map(PromptGroup::tokens).sum();
+    let scored = number(sizes.prompts * sizes.samples * sizes.new);
+    let keys = number(sizes.prompt) + number(sizes.new) / 2.0;
+    // Forward, again, and the gradient of the inputs; attention's way back has five products where the way there has two.
+    let layers = 6.0 * projections(config) + 4.5 * attention(config, keys);
+    let operations = layers * number(tokens) + 4.0 * head(config) * scored;
+    Ok(Phase {
+        seconds,
+        tokens,
+        tokens_per_second: number(tokens) / seconds,
+        share_of_bytes: None,
+        share_of_operations: operations / bounds.operations / seconds,
+    })
+}
+
+/// Tokens that mean nothing, different in every row.
+fn arbitrary(row: usize, count: usize, vocabulary: usize) -> Vec<u32> {
+    let token = |at: usize| u32::try_from((row * 131 + at * 17) % vocabulary).unwrap_or(0);
+    (0..count).map(token).collect()
+}
+
+fn print_table(found: &Found) {
+    println!(
+        "{}: reads {:.1} GB/s, multiplies {:.0} GFLOP/s",
+        found.device,
+        found.bounds.bytes / 1e9,
+        found.bounds.operations / 1e9
+    );
+    println!(
+        "shape  weights    sampling tok/s  of bytes  of products  update tok/s  of products  memory: plan    peak"
+    );
+    for m in &found.shapes {
+        println!(
+            "{:5} {:6.2} GB {:16.1} {:7.0} % {:10.0} % {:13.1} {:10.0} % {:10.2} GB {}",
+            m.shape,
+            number(m.weights_bytes) / 1e9,
+            m.rollout.tokens_per_second,
+            100.0 * m.rollout.share_of_bytes.unwrap_or_default(),
+            100.0 * m.rollout.share_of_operations,
+            m.update.tokens_per_second,
+            100.0 * m.update.share_of_operations,
+            number(m.planned_bytes) / 1e9,
+            m.peak_bytes.map_or_else(
+                || "unknown".to_owned(),
+                |bytes| format!("{:.2} GB", number(bytes) / 1e9)
+            ),
+        );
+    }
+}
+
+/// Lets the peak of the resident memory begin anew, where that can be had: a shape before this one may have been larger.
+fn forget_peak() {
+    drop(fs_err::write("/proc/self/clear_refs", "5"));
+}
+
+/// The peak of the resident memory, where /proc says it.
+fn peak_bytes() -> Option<usize> {
+    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    let kibibytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
