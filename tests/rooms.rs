@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// From the top down. A package that is not listed has no place to stand.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("tlora", 7),
     ("tlora-train", 6),
     ("tlora-merge", 6),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 15] = [
     ("tlora-checkpoint", 3),
     ("tlora-basis", 2),
     ("tlora-kernels", 1),
+    ("tlora-cuda", 1),
     ("tlora-grpo", 1),
     ("tlora-reward", 1),
     ("tlora-format", 1),

@@ -1,0 +1,265 @@
+//! A kernel with its grid and arguments, before a backend runs it.
+
+use crate::buffer::{Buffer, Element};
+use crate::device::Device;
+use crate::error::{CudaError, Result};
+
+/// Threads of a block, where nothing else is said.
+pub(crate) const THREADS: u32 = 256;
+
+macro_rules! kernels {
+    ($($variant:ident $name:literal,)*) => {
+        /// The kernels, by number.
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) enum Kernel { $($variant),* }
+
+        impl Kernel {
+            /// All names, in the order of the numbers.
+            pub(crate) const NAMES: &[&str] = &[$($name),*];
+
+            pub(crate) const fn name(self) -> &'static str {
+                Self::NAMES[self as usize]
+            }
+        }
+    };
+}
+
+kernels! {
+    Add "add",
+    AddBias "add_bias",
+    RoundBf16 "round_bf16",
+    Rope "rope",
+    Swiglu "swiglu",
+    SwigluBackward "swiglu_backward",
+    RmsNorm "rms_norm",
+    RmsNormBackward "rms_norm_backward",
+    CopyColumns "copy_columns",
+    GatherF32 "gather_f32",
+    GatherBf16 "gather_bf16",
+    Scatter "scatter",
+    Inner "inner",
+    FillP "fill_p",
+    RankUpdate "rank_update",
+    RankGradient "rank_gradient",
+    AccumulateLots "accumulate_lots",
+    Accumulate "accumulate",
+    CacheWriteF32 "cache_write_f32",
+    CacheWriteBf16 "cache_write_bf16",
+    AttentionF32G1 "attention_f32_1",
+    AttentionF32G2 "attention_f32_2",
+    AttentionF32G4 "attention_f32_4",
+    AttentionF32G8 "attention_f32_8",
+    AttentionBf16G1 "attention_bf16_1",
+    AttentionBf16G2 "attention_bf16_2",
+    AttentionBf16G4 "attention_bf16_4",
+    AttentionBf16G8 "attention_bf16_8",
+    AttentionDelta "attention_delta",
+    AttentionBackwardQF32G1 "attention_backward_q_f32_1",
+    AttentionBackwardQF32G2 "attention_backward_q_f32_2",
+    AttentionBackwardQF32G4 "attention_backward_q_f32_4",
+    AttentionBackwardQF32G8 "attention_backward_q_f32_8",
+    AttentionBackwardQBf16G1 "attention_backward_q_bf16_1",
+    AttentionBackwardQBf16G2 "attention_backward_q_bf16_2",
+    AttentionBackwardQBf16G4 "attention_backward_q_bf16_4",
+    AttentionBackwardQBf16G8 "attention_backward_q_bf16_8",
+    AttentionBackwardKvF32 "attention_backward_kv_f32",
+    AttentionBackwardKvBf16 "attention_backward_kv_bf16",
+    Score "score",
+    ScoreGradient "score_gradient",
+    Draw "draw",
+    MostProbable "most_probable",
+}
+
+/// Blocks, and what each has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grid {
+    pub x: u32,
+    pub y: u32,
+    pub threads: u32,
+    /// Bytes of shared memory that the kernel does not declare itself.
+    pub shared: u32,
+}
+
+impl Grid {
+    /// A block for each row.
+    pub(crate) const fn rows(rows: u32, threads: u32) -> Self {
+        Self {
+            x: rows,
+            y: 1,
+            threads,
+            shared: 0,
+        }
+    }
+
+    /// Rows × lots of columns, a thread for each column.
+    pub(crate) const fn columns(rows: u32, columns: u32) -> Self {
+        let threads = threads_for(columns);
+        Self {
+            x: rows,
+            y: columns.div_ceil(threads),
+            threads,
+            shared: 0,
+        }
+    }
+
+    /// A thread for each of so many items.
+    pub(crate) fn items(operation: &'static str, items: usize) -> Result<Self> {
+        let blocks = items.div_ceil(THREADS as usize);
+        Ok(Self::rows(
+            crate::error::size(operation, "the number of blocks", blocks)?,
+            THREADS,
+        ))
+    }
+}
+
+/// Whole warps for so many items, at most [`THREADS`].
+pub(crate) const fn threads_for(items: u32) -> u32 {
+    let threads = items.div_ceil(32) * 32;
+    if threads == 0 {
+        32
+    } else if threads > THREADS {
+        THREADS
+    } else {
+        threads
+    }
+}
+
+/// One argument as the kernel gets it.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(8))]
+pub(crate) struct Arg {
+    /// The bytes of the value, from the first on.
+    pub bits: [u8; 8],
+    /// Its code for the emulator: 1 or 2 characters.
+    pub code: &'static str,
+}
+
+impl Arg {
+    const fn new(bits: [u8; 8], code: &'static str) -> Self {
+        Self { bits, code }
+    }
+}
+
+impl From<u32> for Arg {
+    fn from(value: u32) -> Self {
+        let [a, b, c, d] = value.to_ne_bytes();
+        Self::new([a, b, c, d, 0, 0, 0, 0], "u")
+    }
+}
+
+impl From<f32> for Arg {
+    fn from(value: f32) -> Self {
+        let [a, b, c, d] = value.to_ne_bytes();
+        Self::new([a, b, c, d, 0, 0, 0, 0], "f")
+    }
+}
+
+impl From<u64> for Arg {
+    fn from(value: u64) -> Self {
+        Self::new(value.to_ne_bytes(), "l")
+    }
+}
+
+/// A launch that is being put together. Arguments come in the order of the kernel's parameters.
+pub(crate) struct Launch {
+    device: Device,
+    operation: &'static str,
+    kernel: Kernel,
+    grid: Grid,
+    args: Vec<Arg>,
+    same_device: bool,
+}
+
+impl Launch {
+    pub(crate) fn new(device: &Device, kernel: Kernel, grid: Grid) -> Self {
+        Self {
+            device: device.clone(),
+            operation: kernel.name(),
+            kernel,
+            grid,
+            args: Vec::with_capacity(20),
+            same_device: true,
+        }
+    }
+
+    /// A number.
+    pub(crate) fn value(mut self, value: impl Into<Arg>) -> Self {
+        self.args.push(value.into());
+        self
+    }
+
+    /// Memory that the kernel reads.
+    pub(crate) fn read<T: Element>(self, buffer: &Buffer<T>) -> Self {
+        self.read_at(buffer, 0)
+    }
+
+    /// Memory that the kernel reads, from an element on.
+    pub(crate) fn read_at<T: Element>(self, buffer: &Buffer<T>, at: usize) -> Self {
+        self.pointer(buffer, at, T::READ)
+    }
+
+    /// Memory that the kernel reads, or nothing.
+    pub(crate) fn read_if<T: Element>(mut self, buffer: Option<&Buffer<T>>) -> Self {
+        match buffer {
+            Some(buffer) => self.read(buffer),
+            None => {
+                self.args.push(Arg::new([0; 8], T::READ));
+                self
+            }
+        }
+    }
+
+    /// Memory that the kernel writes.
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "the kernel writes it")]
+    pub(crate) fn write<T: Element>(self, buffer: &mut Buffer<T>) -> Self {
+        self.pointer(buffer, 0, T::WRITE)
+    }
+
+    /// Memory that the kernel writes, from an element on.
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "the kernel writes it")]
+    pub(crate) fn write_at<T: Element>(self, buffer: &mut Buffer<T>, at: usize) -> Self {
+        self.pointer(buffer, at, T::WRITE)
+    }
+
+    /// Memory that the kernel writes, or nothing.
+    pub(crate) fn write_if<T: Element>(mut self, buffer: Option<&mut Buffer<T>>) -> Self {
+        match buffer {
+            Some(buffer) => self.write(buffer),
+            None => {
+                self.args.push(Arg::new([0; 8], T::WRITE));
+                self
+            }
+        }
+    }
+
+    fn pointer<T: Element>(mut self, buffer: &Buffer<T>, at: usize, code: &'static str) -> Self {
+        self.same_device &= *buffer.device() == self.device;
+        let address = buffer.address() + (at * size_of::<T>()) as u64;
+        self.args.push(Arg::new(address.to_ne_bytes(), code));
+        self
+    }
+
+    /// Runs the kernel; nothing is done for no blocks. Does not wait for it.
+    pub(crate) fn run(self) -> Result<()> {
+        if !self.same_device {
+            return Err(CudaError::OtherDevice {
+                operation: self.operation,
+            });
+        }
+        if self.grid.x == 0 || self.grid.y == 0 {
+            return Ok(());
+        }
+        // A grid's second dimension has 16 bits.
+        if self.grid.y > 65_535 {
+            return Err(CudaError::Limit {
+                operation: self.operation,
+                what: "the number of lots of columns",
+                found: self.grid.y as usize,
+                wanted: "less than 2^16",
+            });
+        }
+        self.device
+            .backend()
+            .launch(self.kernel, self.grid, &self.args)
+    }
+}

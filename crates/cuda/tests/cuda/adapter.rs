@@ -1,0 +1,136 @@
+//! The low-rank part, with one adapter and with several in one batch.
+
+use tlora_cuda::{
+    Buffer, Device, Indices, Inner, Matrices, accumulate, fill_p, inner, rank_gradient, rank_update,
+};
+use tlora_kernels as kernels;
+
+use crate::support::{UNIT, both, close, numbers, room, up, wide};
+
+const ROWS: usize = 300;
+
+fn of_rows(adapters: usize) -> Vec<u32> {
+    (0..ROWS)
+        .map(|row| u32::try_from(row * 7 % 5 % adapters).unwrap())
+        .collect()
+}
+
+#[test]
+fn updates_and_their_gradients() {
+    for (rank, outputs, offset) in [(1, 1, 0), (2, 37, 3), (5, 300, 8), (64, 40, 0)] {
+        let (rows, stride) = (3, outputs + offset + 5);
+        let (y, b) = (numbers(1, rows * stride), numbers(2, outputs * rank));
+        let c = numbers(3, rows * rank);
+        let found = both(|device| {
+            let (mut to, b) = (up(device, &y), up(device, &b));
+            rank_update(&mut to, stride, offset, &b, &up(device, &c)).unwrap();
+            let mut s = room(device, rows * rank);
+            rank_gradient(&up(device, &y), stride, offset, &b, outputs, &mut s).unwrap();
+            [to.download().unwrap(), s.download().unwrap()].concat()
+        });
+        let (mut to, mut s) = (wide(&y), vec![0.0; rows * rank]);
+        kernels::rank_update(&mut to, stride, offset, &wide(&b), &wide(&c));
+        kernels::rank_gradient(&wide(&y), stride, offset, &wide(&b), outputs, &mut s);
+        // Sums of up to 300 terms of at most 1, in threads of 2 terms, then 10 additions of up to 300.
+        close(&found, &[to, s].concat(), 300.0 * 12.0 * UNIT);
+    }
+}
+
+#[test]
+fn every_row_has_its_adapter() {
+    for (rank, adapters) in [(2, 1), (2, 3), (3, 5), (17, 2)] {
+        let (offset, stride) = (4, rank + 6);
+        let p = Inner {
+            stride,
+            offset,
+            rank,
+        };
+        let (pairs, gap) = (rank * rank, rank * rank + 3);
+        let matrices = Matrices {
+            offset: 2,
+            between: gap,
+            adapters,
+        };
+        let (y, s) = (numbers(1, ROWS * stride), numbers(2, ROWS * rank));
+        let r = numbers(3, 2 + gap * adapters);
+        let numbers_of = of_rows(adapters);
+        let start: Vec<f64> = wide(&numbers(4, r.len()));
+        let gradient = std::cell::RefCell::new(Vec::new());
+        let found = both(|device| {
+            let of = Indices::new(device, &numbers_of).unwrap();
+            let of = (adapters > 1).then_some(&of);
+            let (y, s, r) = (up(device, &y), up(device, &s), up(device, &r));
+            let mut c = room(device, ROWS * rank);
+            inner(&y, p, &r, matrices, of, &mut c).unwrap();
+            let mut filled = Buffer::zeros(device, y.len()).unwrap();
+            fill_p(&mut filled, p, &r, matrices, of, &s).unwrap();
+            let mut sum = Buffer::from_slice(device, &start).unwrap();
+            accumulate(&s, &y, p, of, &mut sum, matrices).unwrap();
+            gradient.borrow_mut().push(sum.download().unwrap());
+            [c.download().unwrap(), filled.download().unwrap()].concat()
+        });
+        let (mut c, mut filled, mut sum) = (vec![0.0; ROWS * rank], vec![0.0; y.len()], start);
+        for row in 0..ROWS {
+            let at = 2 + numbers_of[row] as usize * gap;
+            let of = &r[at..at + pairs];
+            for i in 0..rank {
+                for j in 0..rank {
+                    let (p, s) = (
+                        f64::from(y[row * stride + offset + j]),
+                        f64::from(s[row * rank + i]),
+                    );
+                    let r = f64::from(of[i * rank + j]);
+                    c[row * rank + i] += r * p;
+                    filled[row * stride + offset + j] += r * s;
+                    sum[at + i * rank + j] += s * p;
+                }
+            }
+        }
+        close(&found, &[c, filled].concat(), 17.0 * 18.0 * UNIT);
+        let gradients = gradient.into_inner();
+        assert_eq!(gradients[0], gradients[1]);
+        for (found, wanted) in gradients[0].iter().zip(&sum) {
+            // 300 additions in f64 of terms that are exact.
+            assert!(
+                (found - wanted).abs() <= 300.0 * 300.0 * f64::EPSILON,
+                "{found} for {wanted}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_refused() {
+    let device = Device::emulated();
+    let (y, r) = (room(&device, 3 * 4), room(&device, 8));
+    let p = Inner {
+        stride: 4,
+        offset: 0,
+        rank: 2,
+    };
+    let of = Indices::new(&device, &[0, 2, 1]).unwrap();
+    let matrices = Matrices {
+        offset: 0,
+        between: 4,
+        adapters: 2,
+    };
+    let mut c = room(&device, 6);
+    assert!(inner(&y, p, &r, matrices, Some(&of), &mut c).is_err());
+    let matrices = Matrices {
+        offset: 0,
+        between: 4,
+        adapters: 3,
+    };
+    assert!(inner(&y, p, &r, matrices, Some(&of), &mut c).is_err());
+    assert!(
+        inner(
+            &y,
+            Inner { rank: 65, ..p },
+            &r,
+            Matrices::one(0),
+            None,
+            &mut c
+        )
+        .is_err()
+    );
+}
