@@ -15,8 +15,8 @@ use clap::Parser;
 use serde::Serialize;
 use std::time::Instant;
 use tlora_model::{
-    Decoder, Generator, Learner, ModelConfig, ModelError, PromptGroup, RandomModel, Request,
-    RunSizes, Sampling, Steering,
+    Compute, Decoder, Generator, Learner, ModelConfig, ModelError, PromptGroup, RandomModel,
+    Request, RunSizes, Sampling, Steering,
 };
 
 use bounds::Bounds;
@@ -112,7 +112,7 @@ fn measure(shape: Shape, sizes: &Arguments, bounds: &Bounds) -> Result<Measured,
         seed: 1,
     };
     forget_peak();
-    let (decoder, projections) = model.make(|_| ())?;
+    let (decoder, projections) = model.make(Compute::F32, |_| ())?;
     let steering = projections.steering(&[0.01; 13]);
     let vocabulary = model.config.vocabulary;
     let prompts: Vec<Vec<u32>> = (0..sizes.prompts)

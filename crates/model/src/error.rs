@@ -91,6 +91,10 @@ pub enum ModelError {
     /// The checkpoint cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The GPU refuses.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Cuda(#[from] tlora_cuda::CudaError),
     /// The tensor library refuses.
     #[error("a tensor operation failed")]
     Tensors(#[from] candle_core::Error),

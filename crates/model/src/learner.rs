@@ -3,13 +3,13 @@
 //! No weight has a gradient. The forward pass keeps the input of each layer; the backward pass computes a layer's
 //! activations again from it. A prompt is computed once for all its completions, and its gradient is the sum of theirs.
 
-use candle_core::Tensor;
-
 use crate::decoder::Decoder;
 use crate::decoder::batch::{Batch, Run, aligned};
 use crate::error::{ModelError, Result};
+use crate::ops::array::Array;
 use crate::ops::elementwise::{gather_rows, rms_norm, rms_norm_backward, scatter_rows};
 use crate::ops::head::{Head, Scored, TokenScore};
+use crate::ops::linear::RSum;
 use crate::steering::{Projections, RGradient, Steering};
 
 /// A prompt and completions of it.
@@ -69,7 +69,7 @@ impl<'a> Learner<'a> {
         temperature: f64,
     ) -> Result<Scores> {
         let packed = Packed::new(groups)?;
-        let prepared = self.decoder.prepared(&packed.batch);
+        let prepared = self.decoder.prepared(&packed.batch)?;
         let mut cache = self.decoder.cache(packed.rows)?;
         let mut x = self.decoder.embed(&packed.batch.ids)?;
         for layer in &self.decoder.layers {
@@ -91,7 +91,7 @@ impl<'a> Learner<'a> {
         coefficients: impl FnOnce(&Scores) -> Vec<Vec<f64>>,
     ) -> Result<(Scores, RGradient)> {
         let packed = Packed::new(groups)?;
-        let prepared = self.decoder.prepared(&packed.batch);
+        let prepared = self.decoder.prepared(&packed.batch)?;
         let mut cache = self.decoder.cache(packed.rows)?;
         let mut inputs = vec![self.decoder.embed(&packed.batch.ids)?];
         for layer in &self.decoder.layers {
@@ -108,6 +108,7 @@ impl<'a> Learner<'a> {
         let scores = packed.split(scores);
         let coefficients: Vec<f64> = coefficients(&scores).concat();
         let mut gradient = self.projections.no_gradient();
+        let mut sum = RSum::new(&self.decoder.compute, &gradient)?;
         let head = self.head_of(&packed, temperature);
         let grad_normed = head.backward(&normed, logits, &coefficients)?;
         drop(normed);
@@ -116,8 +117,9 @@ impl<'a> Learner<'a> {
         for layer in self.decoder.layers.iter().rev() {
             let x = inputs.pop().ok_or_else(empty)?;
             let cache = (&mut cache, packed.rows);
-            grad = layer.backward(&x, &prepared, cache, steering, &grad, &mut gradient)?;
+            grad = layer.backward(&x, &prepared, cache, steering, &grad, &mut sum)?;
         }
+        sum.finish(&mut gradient)?;
         Ok((scores, gradient))
     }
 
@@ -128,7 +130,7 @@ impl<'a> Learner<'a> {
     }
 
     /// The normalised hidden states before each target, and the scores of the targets.
-    fn head(&self, packed: &Packed, x: &Tensor, temperature: f64) -> Result<(Tensor, Scored)> {
+    fn head(&self, packed: &Packed, x: &Array, temperature: f64) -> Result<(Array, Scored)> {
         let (config, norm) = (&self.decoder.config, &self.decoder.final_norm);
         let hidden = gather_rows(x, &packed.before)?;
         let normed = rms_norm(&hidden, norm, config.norm_epsilon)?;
@@ -149,7 +151,7 @@ impl<'a> Learner<'a> {
     }
 
     /// The gradient of the hidden states after the last layer, from that of the normalised ones.
-    fn head_backward(&self, packed: &Packed, x: &Tensor, grad_normed: &Tensor) -> Result<Tensor> {
+    fn head_backward(&self, packed: &Packed, x: &Array, grad_normed: &Array) -> Result<Array> {
         let (config, norm) = (&self.decoder.config, &self.decoder.final_norm);
         let hidden = gather_rows(x, &packed.before)?;
         let grad = rms_norm_backward(&hidden, norm, config.norm_epsilon, grad_normed)?;

@@ -2,8 +2,8 @@
 //!
 //! Counted are the weights and the large buffers that live at once; the allocator and the tokenizer come on top.
 
-use crate::decoder::Decoder;
 use crate::decoder::batch::aligned;
+use crate::decoder::{Compute, Decoder};
 use crate::learner::head_rows;
 
 /// Bytes of f32, the type of activations.
@@ -47,6 +47,20 @@ pub struct RunSizes {
     pub micro_batch: usize,
 }
 
+impl Compute {
+    /// Bytes of a number in the cache of keys and values.
+    const fn cache_bytes(&self) -> usize {
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Cuda {
+                storage: tlora_cuda::Storage::Bf16,
+                ..
+            } => 2,
+            _ => NUMBER,
+        }
+    }
+}
+
 impl Decoder {
     /// What a run of these sizes holds.
     #[must_use]
@@ -67,7 +81,7 @@ impl Decoder {
         let backward = gate_up + config.intermediate + 2 * config.hidden;
         MemoryPlan {
             weights: self.bytes(),
-            cache: config.layers * rows * kv * NUMBER,
+            cache: config.layers * rows * kv * self.compute.cache_bytes(),
             layer_inputs: config.layers * tokens * config.hidden * NUMBER,
             layer: tokens * (forward + backward + 2 * kv) * NUMBER,
             head: head_rows(config.vocabulary).min(tokens) * config.vocabulary * NUMBER,

@@ -4,13 +4,44 @@ use tlora_format::Adapter;
 use tlora_rebuild::AdaptedModule;
 
 /// scale · R of every adapted module, for one v.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Steering(Vec<Vec<f64>>);
+#[derive(Debug, Clone)]
+pub struct Steering {
+    matrices: Vec<Vec<f64>>,
+    /// The same on a device, from its first use there on.
+    #[cfg(feature = "cuda")]
+    on_device: std::sync::Arc<std::sync::OnceLock<crate::ops::device::linear::DeviceSteering>>,
+}
+
+impl PartialEq for Steering {
+    fn eq(&self, other: &Self) -> bool {
+        self.matrices == other.matrices
+    }
+}
 
 impl Steering {
+    fn new(matrices: Vec<Vec<f64>>) -> Self {
+        Self {
+            matrices,
+            #[cfg(feature = "cuda")]
+            on_device: std::sync::Arc::default(),
+        }
+    }
+
     /// scale · R of a module, rank × rank, row-major.
     pub(crate) fn matrix(&self, module: usize) -> &[f64] {
-        &self.0[module]
+        &self.matrices[module]
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn matrices(&self) -> &[Vec<f64>] {
+        &self.matrices
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_device(
+        &self,
+    ) -> &std::sync::OnceLock<crate::ops::device::linear::DeviceSteering> {
+        &self.on_device
     }
 }
 
@@ -21,6 +52,16 @@ pub struct RGradient(Vec<Vec<f64>>);
 impl RGradient {
     pub(crate) fn matrix_mut(&mut self, module: usize) -> &mut [f64] {
         &mut self.0[module]
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn matrices(&self) -> &[Vec<f64>] {
+        &self.0
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn matrices_mut(&mut self) -> &mut [Vec<f64>] {
+        &mut self.0
     }
 
     /// Adds another one, module by module.
@@ -106,7 +147,7 @@ impl Projections {
             let r = tlora_basis::combine(v, module.p.iter().copied(), module.rank);
             module.signed(r)
         };
-        Steering(self.modules.iter().map(r).collect())
+        Steering::new(self.modules.iter().map(r).collect())
     }
 
     /// No gradient yet.

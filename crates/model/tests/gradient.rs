@@ -132,7 +132,7 @@ fn equals_torch_through_peft_and_by_hand_for_every_sigma_side_and_tying() {
             1e-6
         };
         for (compute, tolerance) in [(Compute::F64, limit), (Compute::F32, 1e-4)] {
-            let (decoder, projections) = adapted(&checkpoint(&case), &adapter, compute);
+            let (decoder, projections) = adapted(&checkpoint(&case), &adapter, compute.clone());
             let learner = Learner::new(&decoder, &projections);
             let steering = projections.steering(&v_of(&adapter));
             let (scores, gradient) = learner

@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use tlora_model::{
-    Decoder, Family, Learner, ModelConfig, Projections, PromptGroup, RandomModel, RopeScaling,
+    Compute, Decoder, Family, Learner, ModelConfig, Projections, PromptGroup, RandomModel,
+    RopeScaling,
 };
 
 fn model(seed: u64) -> RandomModel {
@@ -55,7 +56,7 @@ fn objective((decoder, projections): &(Decoder, Projections), v: &[f64]) -> (f64
 
 #[test]
 fn every_number_of_the_adapter_steers_the_model() {
-    let model = model(1).make(|_| ()).unwrap();
+    let model = model(1).make(Compute::F32, |_| ()).unwrap();
     let v = [0.3, -0.2, 0.1];
     let (_, gradient) = objective(&model, &v);
     for (i, found) in gradient.into_iter().enumerate() {
@@ -76,7 +77,7 @@ fn every_number_of_the_adapter_steers_the_model() {
 #[test]
 fn a_seed_makes_a_model_and_another_seed_another_one() {
     let logits = |seed| {
-        let (decoder, _) = model(seed).make(|_| ()).unwrap();
+        let (decoder, _) = model(seed).make(Compute::F32, |_| ()).unwrap();
         decoder.sequence_logits(&IDS, None).unwrap()
     };
     let (one, other) = (logits(1), logits(2));
@@ -88,7 +89,9 @@ fn a_seed_makes_a_model_and_another_seed_another_one() {
 #[test]
 fn weights_take_two_bytes_and_layers_are_told() {
     let mut told = Vec::new();
-    let (decoder, _) = model(1).make(|layer| told.push(layer)).unwrap();
+    let (decoder, _) = model(1)
+        .make(Compute::F32, |layer| told.push(layer))
+        .unwrap();
     assert_eq!(told, [1, 2]);
     let config = decoder.config();
     let projections = config.layers * config.hidden * (3 * 64 + 3 * config.intermediate);

@@ -2,7 +2,11 @@
 
 use tlora_kernels::Query;
 
+use super::Compute;
 use crate::config::ModelConfig;
+use crate::error::Result;
+#[cfg(feature = "cuda")]
+use crate::ops::device::DeviceBatch;
 use crate::rotary::Rotary;
 
 /// Rows of a cache are given out in runs that begin at multiples of this.
@@ -69,10 +73,22 @@ pub(crate) struct Prepared<'a> {
     pub sin: Vec<f32>,
     /// The queries of layers with a sliding window.
     windowed: Vec<Query>,
+    /// The same on a device.
+    #[cfg(feature = "cuda")]
+    there: Option<DeviceBatch>,
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(batch: &'a Batch, config: &ModelConfig, rotary: &Rotary) -> Self {
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(clippy::unnecessary_wraps, reason = "a device may have no memory left")
+    )]
+    pub(crate) fn new(
+        batch: &'a Batch,
+        config: &ModelConfig,
+        rotary: &Rotary,
+        compute: &Compute,
+    ) -> Result<Self> {
         let (cos, sin) = rotary.tables(&batch.positions);
         let windowed = config.sliding_window.map_or_else(Vec::new, |window| {
             let within = |query: &Query| Query {
@@ -81,16 +97,32 @@ impl<'a> Prepared<'a> {
             };
             batch.queries.iter().map(within).collect()
         });
-        Self {
+        #[cfg(feature = "cuda")]
+        let there = match compute {
+            Compute::F32 | Compute::F64 => None,
+            Compute::Cuda { device, .. } => {
+                Some(DeviceBatch::new(device, batch, (&cos, &sin), &windowed)?)
+            }
+        };
+        #[cfg(not(feature = "cuda"))]
+        let _ = compute;
+        Ok(Self {
             batch,
             cos,
             sin,
             windowed,
-        }
+            #[cfg(feature = "cuda")]
+            there,
+        })
     }
 
-    pub(crate) fn tables(&self) -> (&[f32], &[f32]) {
-        (&self.cos, &self.sin)
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_device(&self, operation: &'static str) -> Result<&DeviceBatch> {
+        let there = self.there.as_ref();
+        there.ok_or_else(|| crate::error::ModelError::NotImplemented {
+            operation,
+            found: "a batch in another place than the activations".to_owned(),
+        })
     }
 
     /// What each token attends to in a layer.

@@ -3,28 +3,27 @@
 //! The way back needs what the forward pass computed. It is not kept but computed again from the layer's input, so that a
 //! deep model holds one layer's activations and the inputs of all layers.
 
-use candle_core::Tensor;
-
 use super::batch::Prepared;
 use crate::error::Result;
-use crate::ops::attention::{LayerCache, QkvLayout, attention, attention_backward};
+use crate::ops::array::Array;
+use crate::ops::attention::{Attended, LayerCache, QkvLayout, attention, attention_backward};
 use crate::ops::elementwise::{
     Heads, add, put_heads, rms_norm, rms_norm_backward, rope, swiglu, swiglu_backward, take_heads,
     widen,
 };
-use crate::ops::linear::AdaptedLinear;
-use crate::steering::{RGradient, Steering};
+use crate::ops::linear::{AdaptedLinear, RSum};
+use crate::steering::Steering;
 
 /// The frozen weights of a layer.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    pub input_norm: Tensor,
+    pub input_norm: Array,
     /// q, k and v.
     pub qkv: AdaptedLinear,
     /// The norms of the heads of q and k (Qwen3).
-    pub head_norms: Option<(Tensor, Tensor)>,
+    pub head_norms: Option<(Array, Array)>,
     pub output: AdaptedLinear,
-    pub mlp_norm: Tensor,
+    pub mlp_norm: Array,
     /// gate and up.
     pub gate_up: AdaptedLinear,
     pub down: AdaptedLinear,
@@ -36,54 +35,55 @@ pub(crate) struct Layer {
 
 /// What the way back needs of the forward pass.
 pub(crate) struct Tape {
-    qkv: Tensor,
+    qkv: Array,
     /// q and k before the norms of their heads.
-    raw: Option<(Tensor, Tensor)>,
-    output: Tensor,
+    raw: Option<(Array, Array)>,
+    attended: Attended,
+    output: Array,
     /// The residual stream between attention and MLP.
-    middle: Tensor,
-    gate_up: Tensor,
-    down: Tensor,
+    middle: Array,
+    gate_up: Array,
+    down: Array,
 }
 
 impl Layer {
     /// The layer's output, tokens × hidden. Keys and values of the tokens are written to the cache first.
     pub(crate) fn forward(
         &self,
-        x: &Tensor,
+        x: &Array,
         batch: &Prepared<'_>,
         cache: &mut LayerCache,
         steering: Option<&Steering>,
-    ) -> Result<Tensor> {
+    ) -> Result<Array> {
         let tape = self.record(x, batch, cache, steering)?;
         self.result(&tape)
     }
 
-    fn result(&self, tape: &Tape) -> Result<Tensor> {
-        let y = narrow(&tape.down, tape.middle.dim(1)?)?;
-        add(&y, &tape.middle)?;
+    fn result(&self, tape: &Tape) -> Result<Array> {
+        let mut y = narrow(&tape.down, tape.middle.columns())?;
+        add(&mut y, &tape.middle)?;
         Ok(y)
     }
 
     /// The forward pass, with everything kept.
     pub(crate) fn record(
         &self,
-        x: &Tensor,
+        x: &Array,
         batch: &Prepared<'_>,
         cache: &mut LayerCache,
         steering: Option<&Steering>,
     ) -> Result<Tape> {
         let QkvLayout { q, k, .. } = self.layout;
         let normed = rms_norm(x, &self.input_norm, self.epsilon)?;
-        let qkv = self.qkv.forward(&normed, steering)?;
-        let raw = self.norm_heads(&qkv)?;
-        rope(&qkv, q, batch.tables(), false)?;
-        rope(&qkv, k, batch.tables(), false)?;
-        cache.write(&qkv, self.layout, &batch.batch.rows)?;
-        let attended = attention(&qkv, self.layout, cache, batch.queries(self.windowed))?;
-        let output = self.output.forward(&attended, steering)?;
-        let middle = narrow(&output, x.dim(1)?)?;
-        add(&middle, x)?;
+        let mut qkv = self.qkv.forward(&normed, steering)?;
+        let raw = self.norm_heads(&mut qkv)?;
+        rope(&mut qkv, q, batch, false)?;
+        rope(&mut qkv, k, batch, false)?;
+        cache.write(&qkv, self.layout, batch)?;
+        let attended = attention(&qkv, self.layout, cache, (batch, self.windowed))?;
+        let output = self.output.forward(&attended.out, steering)?;
+        let mut middle = narrow(&output, x.columns())?;
+        add(&mut middle, x)?;
         let normed = rms_norm(&middle, &self.mlp_norm, self.epsilon)?;
         let gate_up = self.gate_up.forward(&normed, steering)?;
         let active = swiglu(&gate_up, self.intermediate, self.gate_up.width())?;
@@ -91,6 +91,7 @@ impl Layer {
         Ok(Tape {
             qkv,
             raw,
+            attended,
             output,
             middle,
             gate_up,
@@ -99,11 +100,11 @@ impl Layer {
     }
 
     /// Normalises the heads of q and k in place, if the family does; gives them as they were.
-    fn norm_heads(&self, qkv: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+    fn norm_heads(&self, qkv: &mut Array) -> Result<Option<(Array, Array)>> {
         let Some((q_norm, k_norm)) = &self.head_norms else {
             return Ok(None);
         };
-        let norm = |heads: Heads, weight: &Tensor| -> Result<Tensor> {
+        let mut norm = |heads: Heads, weight: &Array| -> Result<Array> {
             let raw = take_heads(qkv, heads)?;
             put_heads(qkv, heads, &rms_norm(&raw, weight, self.epsilon)?)?;
             Ok(raw)
@@ -117,35 +118,35 @@ impl Layer {
     /// The gradient of the input, from that of the output. Adds ∂L/∂R of the layer's modules to `gradient`.
     pub(crate) fn backward(
         &self,
-        x: &Tensor,
+        x: &Array,
         batch: &Prepared<'_>,
         (cache, cache_rows): (&mut LayerCache, usize),
         steering: &Steering,
-        grad: &Tensor,
-        gradient: &mut RGradient,
-    ) -> Result<Tensor> {
+        grad: &Array,
+        gradient: &mut RSum,
+    ) -> Result<Array> {
         let tape = self.record(x, batch, cache, Some(steering))?;
         let grad_middle = self.mlp_backward(&tape, steering, grad, gradient)?;
-        let padded = widen(&grad_middle, self.output.width())?;
+        let mut padded = widen(&grad_middle, self.output.width())?;
         let grad_attended = self
             .output
-            .backward(&padded, &tape.output, steering, gradient)?;
-        let grad_qkv = attention_backward(
+            .backward(&mut padded, &tape.output, steering, gradient)?;
+        let mut grad_qkv = attention_backward(
             &tape.qkv,
             self.layout,
-            cache,
-            batch.queries(self.windowed),
+            (cache, cache_rows),
+            (batch, self.windowed),
+            &tape.attended,
             &grad_attended,
-            (&batch.batch.rows, cache_rows),
         )?;
-        rope(&grad_qkv, self.layout.q, batch.tables(), true)?;
-        rope(&grad_qkv, self.layout.k, batch.tables(), true)?;
-        self.head_norms_backward(&tape, &grad_qkv)?;
+        rope(&mut grad_qkv, self.layout.q, batch, true)?;
+        rope(&mut grad_qkv, self.layout.k, batch, true)?;
+        self.head_norms_backward(&tape, &mut grad_qkv)?;
         let grad_normed = self
             .qkv
-            .backward(&grad_qkv, &tape.qkv, steering, gradient)?;
-        let grad_x = rms_norm_backward(x, &self.input_norm, self.epsilon, &grad_normed)?;
-        add(&grad_x, &grad_middle)?;
+            .backward(&mut grad_qkv, &tape.qkv, steering, gradient)?;
+        let mut grad_x = rms_norm_backward(x, &self.input_norm, self.epsilon, &grad_normed)?;
+        add(&mut grad_x, &grad_middle)?;
         Ok(grad_x)
     }
 
@@ -153,25 +154,26 @@ impl Layer {
         &self,
         tape: &Tape,
         steering: &Steering,
-        grad: &Tensor,
-        gradient: &mut RGradient,
-    ) -> Result<Tensor> {
-        let padded = widen(grad, self.down.width())?;
+        grad: &Array,
+        gradient: &mut RSum,
+    ) -> Result<Array> {
+        let mut padded = widen(grad, self.down.width())?;
         let grad_active = self
             .down
-            .backward(&padded, &tape.down, steering, gradient)?;
+            .backward(&mut padded, &tape.down, steering, gradient)?;
         let width = self.gate_up.width();
-        let grad_gate_up = swiglu_backward(&tape.gate_up, self.intermediate, width, &grad_active)?;
+        let mut grad_gate_up =
+            swiglu_backward(&tape.gate_up, self.intermediate, width, &grad_active)?;
         let grad_normed =
             self.gate_up
-                .backward(&grad_gate_up, &tape.gate_up, steering, gradient)?;
-        let grad_middle =
+                .backward(&mut grad_gate_up, &tape.gate_up, steering, gradient)?;
+        let mut grad_middle =
             rms_norm_backward(&tape.middle, &self.mlp_norm, self.epsilon, &grad_normed)?;
-        add(&grad_middle, grad)?;
+        add(&mut grad_middle, grad)?;
         Ok(grad_middle)
     }
 
-    fn head_norms_backward(&self, tape: &Tape, grad_qkv: &Tensor) -> Result<()> {
+    fn head_norms_backward(&self, tape: &Tape, grad_qkv: &mut Array) -> Result<()> {
         let (Some((q_norm, k_norm)), Some((q_raw, k_raw))) = (&self.head_norms, &tape.raw) else {
             return Ok(());
         };
@@ -186,11 +188,11 @@ impl Layer {
 }
 
 /// The first columns of a matrix, as one of its own.
-fn narrow(x: &Tensor, columns: usize) -> Result<Tensor> {
+fn narrow(x: &Array, columns: usize) -> Result<Array> {
     take_heads(
         x,
         Heads {
-            stride: x.dim(1)?,
+            stride: x.columns(),
             offset: 0,
             count: 1,
             width: columns,

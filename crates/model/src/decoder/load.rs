@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Shape};
 use tlora_basis::Factors;
 use tlora_checkpoint::{Checkpoint, Dtype, TensorInfo};
 use tlora_kernels::{Block, PackedMatrix, RowData};
 
-use super::Decoder;
 use super::layer::Layer;
+use super::{Compute, Decoder};
 use crate::config::ModelConfig;
 use crate::error::{ModelError, Result};
+use crate::ops::array::Array;
 use crate::ops::attention::QkvLayout;
+#[cfg(feature = "cuda")]
+use crate::ops::device::DeviceArray;
 use crate::ops::elementwise::Heads;
 use crate::ops::linear::{AdaptedLinear, Packed, Part, PartAdapter};
-use crate::ops::storage::{Element, tensor_of};
+use crate::ops::storage::{Element, array_of};
 use crate::rotary::Rotary;
 
 /// The frozen factors of the modules that an adapter steers, by the names of the modules.
@@ -36,7 +39,7 @@ pub(super) trait Weights {
 struct Loader<'a, W> {
     weights: &'a W,
     config: &'a ModelConfig,
-    dtype: DType,
+    compute: &'a Compute,
     factors: ModuleFactors,
 }
 
@@ -44,14 +47,14 @@ struct Loader<'a, W> {
 pub(super) fn load(
     weights: &impl Weights,
     config: ModelConfig,
-    dtype: DType,
+    compute: Compute,
     factors: ModuleFactors,
     mut loaded: impl FnMut(usize),
 ) -> Result<Decoder> {
     let mut loader = Loader {
         weights,
         config: &config,
-        dtype,
+        compute: &compute,
         factors,
     };
     let mut layers = Vec::with_capacity(config.layers);
@@ -74,7 +77,7 @@ pub(super) fn load(
     Ok(Decoder {
         rotary: Rotary::new(&config),
         config,
-        dtype,
+        compute,
         layers,
         embedding,
         head,
@@ -159,10 +162,7 @@ impl<W: Weights> Loader<'_, W> {
         for (name, _) in modules {
             factors.push(self.factors.remove(name));
         }
-        let packed = match self.dtype {
-            DType::F64 => Packed::F64(pack(&stored, &factors, columns)),
-            _ => Packed::F32(pack(&stored, &factors, columns)),
-        };
+        let packed = self.pack(&stored, &factors, columns)?;
         let total: usize = modules.iter().map(|(_, outputs)| outputs).sum();
         let (mut offset, mut p_offset) = (0, total);
         let mut parts = Vec::new();
@@ -171,7 +171,7 @@ impl<W: Weights> Loader<'_, W> {
                 None => None,
                 Some((module, factors)) => {
                     let rank = factors.rank;
-                    let b = tensor_of(&factors.b, (*outputs, rank), self.dtype)?;
+                    let b = self.array(&factors.b, (*outputs, rank))?;
                     p_offset += rank;
                     Some(PartAdapter {
                         module,
@@ -201,13 +201,13 @@ impl<W: Weights> Loader<'_, W> {
     }
 
     /// The biases of stacked modules, then 0 for each row of A.
-    fn bias(&self, modules: &[(String, usize)], width: usize) -> Result<Tensor> {
+    fn bias(&self, modules: &[(String, usize)], width: usize) -> Result<Array> {
         let mut values = Vec::with_capacity(width);
         for (name, outputs) in modules {
             values.extend(self.values(&format!("{name}.bias"), &[*outputs])?);
         }
         values.resize(width, 0.0);
-        tensor_of(&values, width, self.dtype)
+        self.array(&values, width)
     }
 
     fn matrix(&self, module: &str, rows: usize, columns: usize) -> Result<Packed> {
@@ -215,14 +215,40 @@ impl<W: Weights> Loader<'_, W> {
             self.stored(&format!("{module}.weight"), rows, columns)?,
             rows,
         )];
-        Ok(match self.dtype {
-            DType::F64 => Packed::F64(pack(&stored, &[], columns)),
-            _ => Packed::F32(pack(&stored, &[], columns)),
+        self.pack(&stored, &[], columns)
+    }
+
+    fn pack(
+        &self,
+        stored: &[(Stored, usize)],
+        factors: &[Option<(usize, Factors)>],
+        columns: usize,
+    ) -> Result<Packed> {
+        Ok(match self.compute {
+            Compute::F32 => Packed::F32(pack(stored, factors, columns)),
+            Compute::F64 => Packed::F64(pack(stored, factors, columns)),
+            #[cfg(feature = "cuda")]
+            Compute::Cuda { device, storage } => {
+                let matrix = upload(device, *storage, stored, factors, columns)?;
+                Packed::Device(device.clone(), matrix)
+            }
         })
     }
 
-    fn vector(&self, name: &str, len: usize) -> Result<Tensor> {
-        tensor_of(&self.values(name, &[len])?, len, self.dtype)
+    /// Numbers as an array, where they are computed with.
+    fn array(&self, values: &[f64], shape: impl Into<Shape>) -> Result<Array> {
+        match self.compute {
+            Compute::F32 => array_of(values, shape, DType::F32),
+            Compute::F64 => array_of(values, shape, DType::F64),
+            #[cfg(feature = "cuda")]
+            Compute::Cuda { device, .. } => {
+                DeviceArray::upload(device, values, &shape.into()).map(Array::Device)
+            }
+        }
+    }
+
+    fn vector(&self, name: &str, len: usize) -> Result<Array> {
+        self.array(&self.values(name, &[len])?, len)
     }
 
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
@@ -324,6 +350,43 @@ fn pack<T: Element>(
         });
     }
     PackedMatrix::pack(&blocks, columns)
+}
+
+/// The same on a device: the rows of all A follow those of the weights, and after them zeros up to a multiple of 8, which
+/// tensor cores like.
+#[cfg(feature = "cuda")]
+fn upload(
+    device: &tlora_cuda::Device,
+    storage: tlora_cuda::Storage,
+    stored: &[(Stored, usize)],
+    factors: &[Option<(usize, Factors)>],
+    columns: usize,
+) -> Result<tlora_cuda::Matrix> {
+    use crate::ops::device::single;
+    use tlora_cuda::{Block, RowData};
+    let mut blocks = Vec::new();
+    for (stored, rows) in stored {
+        let data = match stored {
+            Stored::Bf16(bits) => RowData::Bf16(bits),
+            Stored::F16(bits) => RowData::F16(bits),
+            Stored::F32(values) => RowData::F32(values),
+        };
+        blocks.push(Block { rows: *rows, data });
+    }
+    let factors = factors.iter().flatten().flat_map(|(_, factors)| &factors.a);
+    let mut a: Vec<f32> = factors.map(|&x| single(x)).collect();
+    let rows: usize = blocks.iter().map(|block| block.rows).sum();
+    if !a.is_empty() {
+        let padded = (rows + a.len() / columns).next_multiple_of(8) - rows;
+        a.resize(padded * columns, 0.0);
+        blocks.push(Block {
+            rows: padded,
+            data: RowData::F32(&a),
+        });
+    }
+    Ok(tlora_cuda::Matrix::upload(
+        device, &blocks, columns, storage,
+    )?)
 }
 
 /// f32 weights as elements; nothing for half ones, which stay as they are.

@@ -8,13 +8,13 @@ pub(crate) mod layer;
 mod load;
 mod random;
 
-use candle_core::{DType, Tensor};
 use tlora_checkpoint::Checkpoint;
 use tlora_format::Adapter;
 use tlora_rebuild::{Run, plan_all, prepare};
 
 use crate::config::ModelConfig;
 use crate::error::{ModelError, Result};
+use crate::ops::array::Array;
 use crate::ops::attention::{LayerCache, QkvLayout};
 use crate::ops::elementwise::{gather_rows, rms_norm};
 use crate::ops::head::rows_f32;
@@ -31,30 +31,30 @@ pub use random::RandomModel;
 pub struct Decoder {
     pub(crate) config: ModelConfig,
     pub(crate) rotary: Rotary,
-    pub(crate) dtype: DType,
+    pub(crate) compute: Compute,
     pub(crate) layers: Vec<Layer>,
     embedding: Packed,
     /// None if it is the embedding.
     head: Option<Packed>,
-    pub(crate) final_norm: Tensor,
+    pub(crate) final_norm: Array,
 }
 
-/// The type that activations are computed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where and in which type activations are computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compute {
-    /// binary32.
+    /// By this machine, in binary32.
     F32,
-    /// binary64, to check the other one.
+    /// By this machine, in binary64, to check the others.
     F64,
-}
-
-impl Compute {
-    const fn dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::F64 => DType::F64,
-        }
-    }
+    /// On an NVIDIA GPU, in binary32. Weights and the cache of keys and values are as `storage` says: with bf16, rows are
+    /// rounded to it before they are multiplied with weights, and sums are in binary32.
+    #[cfg(feature = "cuda")]
+    Cuda {
+        /// The GPU.
+        device: tlora_cuda::Device,
+        /// How weights are kept there.
+        storage: tlora_cuda::Storage,
+    },
 }
 
 impl Decoder {
@@ -68,13 +68,7 @@ impl Decoder {
         loaded: impl FnMut(usize),
     ) -> Result<Self> {
         let config = ModelConfig::read(&checkpoint.config()?)?;
-        load::load(
-            checkpoint,
-            config,
-            compute.dtype(),
-            ModuleFactors::new(),
-            loaded,
-        )
+        load::load(checkpoint, config, compute, ModuleFactors::new(), loaded)
     }
 
     /// Loads a model with the factors of an adapter, and how its v steers them. v itself comes with each call.
@@ -101,7 +95,7 @@ impl Decoder {
             factors.insert(module.weight.name.clone(), (module.number, pair));
         }
         let projections = Projections::new(adapter, modules);
-        let decoder = load::load(checkpoint, config, compute.dtype(), factors, loaded)?;
+        let decoder = load::load(checkpoint, config, compute, factors, loaded)?;
         Ok((decoder, projections))
     }
 
@@ -126,7 +120,7 @@ impl Decoder {
     }
 
     /// The hidden states that the first layer reads, tokens × hidden.
-    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Array> {
         let vocabulary = self.config.vocabulary;
         if let Some(&token) = ids.iter().find(|&&id| id as usize >= vocabulary) {
             return Err(ModelError::Token { token, vocabulary });
@@ -134,14 +128,14 @@ impl Decoder {
         self.embedding.rows(ids)
     }
 
-    pub(crate) fn prepared<'a>(&self, batch: &'a Batch) -> Prepared<'a> {
-        Prepared::new(batch, &self.config, &self.rotary)
+    pub(crate) fn prepared<'a>(&self, batch: &'a Batch) -> Result<Prepared<'a>> {
+        Prepared::new(batch, &self.config, &self.rotary, &self.compute)
     }
 
     /// An empty cache of one layer.
     pub(crate) fn cache(&self, rows: usize) -> Result<LayerCache> {
         let QkvLayout { k, .. } = self.layers[0].layout;
-        LayerCache::new(self.dtype, rows, k)
+        LayerCache::new(&self.compute, rows, k)
     }
 
     /// The hidden states after all layers, without the final norm, from caches that hold what came before.
@@ -150,8 +144,8 @@ impl Decoder {
         batch: &Batch,
         caches: &mut [LayerCache],
         steering: Option<&Steering>,
-    ) -> Result<Tensor> {
-        let prepared = self.prepared(batch);
+    ) -> Result<Array> {
+        let prepared = self.prepared(batch)?;
         let mut x = self.embed(&batch.ids)?;
         for (layer, cache) in self.layers.iter().zip(caches) {
             x = layer.forward(&x, &prepared, cache, steering)?;
@@ -178,7 +172,7 @@ impl Decoder {
     }
 
     /// Logits of some tokens of a batch, rows × vocabulary.
-    pub(crate) fn logits(&self, hidden: &Tensor, rows: &[usize]) -> Result<Tensor> {
+    pub(crate) fn logits(&self, hidden: &Array, rows: &[usize]) -> Result<Array> {
         let hidden = gather_rows(hidden, rows)?;
         let normed = rms_norm(&hidden, &self.final_norm, self.config.norm_epsilon)?;
         self.head().product(&normed)

@@ -35,8 +35,12 @@ impl RandomModel {
     /// Makes the model. `loaded` hears how many layers are there.
     ///
     /// # Errors
-    /// None that a shape which [`ModelConfig::read`] accepts could cause.
-    pub fn make(&self, loaded: impl FnMut(usize)) -> Result<(Decoder, Projections)> {
+    /// A device has not so much memory; on this machine none that a shape which [`ModelConfig::read`] accepts could cause.
+    pub fn make(
+        &self,
+        compute: Compute,
+        loaded: impl FnMut(usize),
+    ) -> Result<(Decoder, Projections)> {
         let modules = self.modules();
         let size = self.u * self.rank * self.rank;
         let p = |name: &String| self.numbers(&format!("{name}.P"), size, 1.0);
@@ -52,8 +56,7 @@ impl RandomModel {
             };
             factors.insert(name, (number, pair));
         }
-        let dtype = Compute::F32.dtype();
-        let decoder = load(self, self.config.clone(), dtype, factors, loaded)?;
+        let decoder = load(self, self.config.clone(), compute, factors, loaded)?;
         Ok((decoder, Projections::tied(self.u, self.rank, p)))
     }
 

@@ -9,7 +9,10 @@ mod slots;
 use crate::decoder::Decoder;
 use crate::decoder::batch::Batch;
 use crate::error::{ModelError, Result};
+use crate::ops::array::Array;
 use crate::ops::attention::LayerCache;
+#[cfg(feature = "cuda")]
+use crate::ops::device::{self, DeviceArray};
 use crate::ops::head::rows_f32;
 use crate::steering::Steering;
 use rayon::prelude::*;
@@ -81,11 +84,8 @@ impl<'a> Generator<'a> {
                 let hidden = self.decoder.forward(&batch, &mut caches, steering)?;
                 let rows: Vec<usize> = sources.iter().map(|(_, row)| *row).collect();
                 if !rows.is_empty() {
-                    let logits = rows_f32(&self.decoder.logits(&hidden, &rows)?)?;
-                    let rows = logits.chunks_exact(self.decoder.config.vocabulary);
-                    slots.take_prompt_logits(&sources, rows.clone());
-                    let running = sources.iter().map(|(source, _)| source).zip(rows);
-                    self.draw_next(&mut slots, running, sampling);
+                    let logits = self.decoder.logits(&hidden, &rows)?;
+                    self.draw_next(&mut slots, &sources, &logits, sampling)?;
                 }
             }
             drawn(slots.draw_first(sampling) + sources.iter().filter(|s| s.0.is_slot()).count());
@@ -93,26 +93,40 @@ impl<'a> Generator<'a> {
         Ok(slots.finish())
     }
 
-    fn draw_next<'r>(
+    /// Draws the next token of each running sample, whose logits come first, and keeps the logits after prompts.
+    fn draw_next(
         &self,
         slots: &mut Slots<'_>,
-        rows: impl Iterator<Item = (&'r Source, &'r [f32])>,
+        sources: &[(Source, usize)],
+        logits: &Array,
         sampling: &Sampling,
-    ) {
-        let rows: Vec<_> = rows
-            .filter_map(|(source, row)| Some((source.slot()?, row)))
+    ) -> Result<()> {
+        let running: Vec<usize> = sources.iter().map_while(|(s, _)| s.slot()).collect();
+        let mut streams: Vec<(usize, Stream)> = running
+            .iter()
+            .filter_map(|&slot| Some((slot, slots.take_stream(slot)?)))
             .collect();
-        let mut streams: Vec<(usize, Stream, &[f32])> = rows
-            .into_iter()
-            .filter_map(|(slot, row)| Some((slot, slots.take_stream(slot)?, row)))
-            .collect();
+        #[cfg(feature = "cuda")]
+        if let Array::Device(logits) = logits
+            && sampling.is_plain()
+        {
+            let rest = logits.slice(running.len(), sources.len() - running.len())?;
+            slots.take_prompt_logits(&sources[running.len()..], &rest.buffer.download()?);
+            return draw_there(slots, streams, logits, sampling);
+        }
+        let logits = rows_f32(logits)?;
+        let (drawn, kept) = logits.split_at(running.len() * self.decoder.config.vocabulary);
+        slots.take_prompt_logits(&sources[running.len()..], kept);
+        let rows = drawn.par_chunks_exact(self.decoder.config.vocabulary);
         let tokens: Vec<(u32, f32)> = streams
             .par_iter_mut()
-            .map(|(_, stream, row)| draw(&mut row.to_vec(), sampling, stream))
+            .zip(rows)
+            .map(|((_, stream), row)| draw(&mut row.to_vec(), sampling, stream))
             .collect();
-        for ((slot, stream, _), token) in streams.into_iter().zip(tokens) {
+        for ((slot, stream), token) in streams.into_iter().zip(tokens) {
             slots.push(slot, stream, token, sampling);
         }
+        Ok(())
     }
 
     fn caches(&self, rows: usize) -> Result<Vec<LayerCache>> {
@@ -134,4 +148,28 @@ impl<'a> Generator<'a> {
         }
         Ok(())
     }
+}
+
+/// Draws on the device, where the logits are: a number goes there for each sample, and two come back.
+#[cfg(feature = "cuda")]
+fn draw_there(
+    slots: &mut Slots<'_>,
+    mut streams: Vec<(usize, Stream)>,
+    logits: &DeviceArray,
+    sampling: &Sampling,
+) -> Result<()> {
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let uniforms: Vec<f64> = if sampling.temperature == 0.0 {
+        Vec::new()
+    } else {
+        streams.iter_mut().map(|(_, s)| s.next()).collect()
+    };
+    let rows = logits.slice(0, streams.len())?;
+    let tokens = device::head::draw(&rows, sampling.temperature, &uniforms)?;
+    for ((slot, stream), token) in streams.into_iter().zip(tokens) {
+        slots.push(slot, stream, token, sampling);
+    }
+    Ok(())
 }

@@ -40,6 +40,12 @@ impl Sampling {
         }
     }
 
+    /// Whether any token may be drawn.
+    #[cfg(feature = "cuda")]
+    pub(super) fn is_plain(&self) -> bool {
+        self.temperature == 0.0 || (self.top_k == 0 && self.top_p >= 1.0)
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |what, found: String, wanted| {
             Err(ModelError::Request {
@@ -76,7 +82,7 @@ impl Stream {
     }
 
     /// A number from 0 to just below 1.
-    fn next(&mut self) -> f64 {
+    pub(super) fn next(&mut self) -> f64 {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         #[expect(clippy::cast_precision_loss, reason = "53 bits are left")]

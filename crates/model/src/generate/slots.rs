@@ -141,7 +141,7 @@ impl<'a> Slots<'a> {
     }
 
     /// Puts the last token of each running sample and up to `limit` tokens of new prompts into the batch. Gives whose logits
-    /// are wanted, with the number of the token in the batch.
+    /// are wanted, with the number of the token in the batch: samples first.
     pub(super) fn fill(&mut self, batch: &mut Batch, limit: usize) -> Vec<(Source, usize)> {
         let mut sources = Vec::new();
         for (slot, running) in self.running.iter_mut().enumerate() {
@@ -172,12 +172,9 @@ impl<'a> Slots<'a> {
         sources
     }
 
-    /// Keeps the logits after prompts that are now complete.
-    pub(super) fn take_prompt_logits<'r>(
-        &mut self,
-        sources: &[(Source, usize)],
-        rows: impl Iterator<Item = &'r [f32]>,
-    ) {
+    /// Keeps the logits after prompts that are now complete: a row for each source.
+    pub(super) fn take_prompt_logits(&mut self, sources: &[(Source, usize)], logits: &[f32]) {
+        let rows = logits.chunks_exact((logits.len() / sources.len().max(1)).max(1));
         for ((source, _), row) in sources.iter().zip(rows) {
             if let Source::Prompt(area) = source
                 && let Some(area) = &mut self.areas[*area]

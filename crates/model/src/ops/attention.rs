@@ -1,10 +1,14 @@
 //! Causal attention over cached keys and values, for sequences that share prefixes, and its gradient.
 
-use candle_core::{DType, Tensor};
-use tlora_kernels::{self as kernels, KvCache, Query};
+use tlora_kernels::{self as kernels, KvCache};
 
+use super::array::{Array, on_device};
+#[cfg(feature = "cuda")]
+use super::device;
 use super::elementwise::{Heads, put_rows};
-use super::storage::{Element, change, read, tensor, with_element};
+use super::storage::{Element, array, change, read, with_element};
+use crate::decoder::Compute;
+use crate::decoder::batch::Prepared;
 use crate::error::{ModelError, Result};
 
 /// Where q, k and v stand in the fused buffer.
@@ -19,6 +23,8 @@ pub(crate) struct QkvLayout {
 pub(crate) enum LayerCache {
     F32(KvCache<f32>),
     F64(KvCache<f64>),
+    #[cfg(feature = "cuda")]
+    Device(tlora_cuda::KvCache),
 }
 
 /// The element types again, with the cache of them.
@@ -50,19 +56,26 @@ cached!(f64, F64);
 
 impl LayerCache {
     /// An empty cache of so many rows.
-    pub(crate) fn new(dtype: DType, rows: usize, kv: Heads) -> Result<Self> {
-        match dtype {
-            DType::F32 => Ok(Self::F32(KvCache::new(rows, kv.count, kv.width))),
-            DType::F64 => Ok(Self::F64(KvCache::new(rows, kv.count, kv.width))),
-            other => Err(ModelError::NotImplemented {
-                operation: "the cache of keys and values",
-                found: format!("{other:?}"),
-            }),
-        }
+    pub(crate) fn new(compute: &Compute, rows: usize, kv: Heads) -> Result<Self> {
+        Ok(match compute {
+            Compute::F32 => Self::F32(KvCache::new(rows, kv.count, kv.width)),
+            Compute::F64 => Self::F64(KvCache::new(rows, kv.count, kv.width)),
+            #[cfg(feature = "cuda")]
+            Compute::Cuda { device, storage } => Self::Device(tlora_cuda::KvCache::new(
+                device, rows, kv.count, kv.width, *storage,
+            )?),
+        })
     }
 
     /// Stores the keys and values of tokens in these rows.
-    pub(crate) fn write(&mut self, qkv: &Tensor, layout: QkvLayout, rows: &[usize]) -> Result<()> {
+    pub(crate) fn write(
+        &mut self,
+        qkv: &Array,
+        layout: QkvLayout,
+        batch: &Prepared<'_>,
+    ) -> Result<()> {
+        on_device!(qkv, qkv => device::write_cache(self, qkv, layout, batch.on_device("cache")?));
+        let rows = &batch.batch.rows;
         with_element!(qkv.dtype(), "the cache of keys and values", T => {
             let cache = T::cache_mut(self).ok_or_else(other_type)?;
             read::<T, _>(qkv, "the cache of keys and values", |qkv| {
@@ -79,13 +92,24 @@ fn other_type() -> ModelError {
     }
 }
 
-/// The heads' outputs, tokens × (heads · width).
+/// What attention gives.
+pub(crate) struct Attended {
+    /// The heads' outputs, tokens × (heads · width).
+    pub out: Array,
+    /// ln Σ exp of the scores of each token and head: a device's way back reads them, this machine's computes them again.
+    #[cfg(feature = "cuda")]
+    pub log_sums: Option<tlora_cuda::Buffer<f32>>,
+}
+
+/// Attends over what the cache has.
 pub(crate) fn attention(
-    qkv: &Tensor,
+    qkv: &Array,
     layout: QkvLayout,
     cache: &LayerCache,
-    queries: &[Query],
-) -> Result<Tensor> {
+    (batch, windowed): (&Prepared<'_>, bool),
+) -> Result<Attended> {
+    on_device!(qkv, qkv => device::attention(qkv, layout, cache, batch.on_device("attention")?, windowed));
+    let queries = batch.queries(windowed);
     let q = layout.q;
     with_element!(qkv.dtype(), "attention", T => {
         let cache = T::cache(cache).ok_or_else(other_type)?;
@@ -93,26 +117,38 @@ pub(crate) fn attention(
         read::<T, _>(qkv, "attention", |qkv| {
             kernels::attention(qkv, q.stride, q.offset, q.count, cache, queries, T::of(scale(q)), &mut out);
         })?;
-        tensor(out, (queries.len(), q.count * q.width))
+        Ok(Attended {
+            out: array(out, (queries.len(), q.count * q.width))?,
+            #[cfg(feature = "cuda")]
+            log_sums: None,
+        })
     })
 }
 
-/// The gradient of the fused buffer. `rows` are the cache's rows of the tokens, and `cache_rows` how many it has.
+/// The gradient of the fused buffer. `attended` is what attention gave. `cache_rows` are the rows of the cache.
+#[cfg_attr(
+    not(feature = "cuda"),
+    expect(unused_variables, reason = "only a device reads it")
+)]
 pub(crate) fn attention_backward(
-    qkv: &Tensor,
+    qkv: &Array,
     layout: QkvLayout,
-    cache: &LayerCache,
-    queries: &[Query],
-    grad: &Tensor,
-    (rows, cache_rows): (&[usize], usize),
-) -> Result<Tensor> {
+    (cache, cache_rows): (&LayerCache, usize),
+    (batch, windowed): (&Prepared<'_>, bool),
+    attended: &Attended,
+    grad: &Array,
+) -> Result<Array> {
+    on_device!(qkv, qkv => {
+        device::attention_backward(qkv, layout, cache, (batch.on_device("attention")?, windowed), attended, grad)
+    });
+    let (queries, rows) = (batch.queries(windowed), &batch.batch.rows);
     let QkvLayout { q, k, v } = layout;
     with_element!(qkv.dtype(), "the gradient of attention", T => {
         let cache = T::cache(cache).ok_or_else(other_type)?;
         let width = k.count * k.width;
         let mut grad_k = vec![T::of(0.0); cache_rows * width];
         let mut grad_v = vec![T::of(0.0); cache_rows * width];
-        let grad_qkv = tensor(vec![T::of(0.0); qkv.elem_count()], qkv.shape())?;
+        let grad_qkv = array(vec![T::of(0.0); qkv.elem_count()], qkv.shape())?;
         read::<T, _>(qkv, "attention", |qkv| read::<T, _>(grad, "attention", |grad| {
             change::<T, _>(&grad_qkv, "attention", |grad_qkv| {
                 kernels::attention_backward(
@@ -129,6 +165,6 @@ pub(crate) fn attention_backward(
 
 /// 1 / sqrt(width of a head).
 #[expect(clippy::cast_precision_loss, reason = "a head is narrow")]
-fn scale(q: Heads) -> f64 {
+pub(super) fn scale(q: Heads) -> f64 {
     1.0 / (q.width as f64).sqrt()
 }

@@ -1,29 +1,34 @@
 //! Norms, the rotary embedding and the gated activation, with their gradients.
 
-use candle_core::Tensor;
 use tlora_kernels as kernels;
 
-use super::storage::{Element, change, read, tensor, with_element};
+use super::array::{Array, on_device};
+#[cfg(feature = "cuda")]
+use super::device;
+use super::storage::{Element, array, change, read, with_element};
+use crate::decoder::batch::Prepared;
 use crate::error::Result;
 
 /// x / sqrt(mean(x²) + ε) · weight, row by row.
-pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
+pub(crate) fn rms_norm(x: &Array, weight: &Array, epsilon: f64) -> Result<Array> {
+    on_device!(x, x => device::rms_norm(x, weight, epsilon));
     with_element!(x.dtype(), "rms_norm", T => {
         let mut y = vec![T::of(0.0); x.elem_count()];
         read::<T, _>(x, "rms_norm", |x| read::<T, _>(weight, "rms_norm", |weight| {
             kernels::rms_norm(x, weight, T::of(epsilon), &mut y);
         }))??;
-        tensor(y, x.shape())
+        array(y, x.shape())
     })
 }
 
 /// The gradient of x.
 pub(crate) fn rms_norm_backward(
-    x: &Tensor,
-    weight: &Tensor,
+    x: &Array,
+    weight: &Array,
     epsilon: f64,
-    grad: &Tensor,
-) -> Result<Tensor> {
+    grad: &Array,
+) -> Result<Array> {
+    on_device!(x, x => device::rms_norm_backward(x, weight, epsilon, grad));
     with_element!(x.dtype(), "rms_norm", T => {
         let mut grad_x = vec![T::of(0.0); x.elem_count()];
         read::<T, _>(x, "rms_norm", |x| read::<T, _>(weight, "rms_norm", |weight| {
@@ -31,7 +36,7 @@ pub(crate) fn rms_norm_backward(
                 kernels::rms_norm_backward(x, weight, T::of(epsilon), grad, &mut grad_x);
             })
         }))???;
-        tensor(grad_x, x.shape())
+        array(grad_x, x.shape())
     })
 }
 
@@ -49,15 +54,11 @@ pub(crate) struct Heads {
 }
 
 /// Turns heads by their positions, in place; `inverse` turns back, which is the gradient.
-pub(crate) fn rope(
-    x: &Tensor,
-    heads: Heads,
-    tables: (&[f32], &[f32]),
-    inverse: bool,
-) -> Result<()> {
+pub(crate) fn rope(x: &mut Array, heads: Heads, batch: &Prepared<'_>, inverse: bool) -> Result<()> {
+    on_device!(x, x => device::rope(x, heads, batch.on_device("rope")?, inverse));
     with_element!(x.dtype(), "rope", T => {
         let wide = |table: &[f32]| -> Vec<T> { table.iter().map(|&x| T::of(f64::from(x))).collect() };
-        let (cos, sin) = (wide(tables.0), wide(tables.1));
+        let (cos, sin) = (wide(&batch.cos), wide(&batch.sin));
         change::<T, _>(x, "rope", |x| {
             kernels::rope(x, heads.count, heads.width, heads.stride, heads.offset, &cos, &sin, inverse);
         })
@@ -65,7 +66,8 @@ pub(crate) fn rope(
 }
 
 /// Copies heads out of a buffer, rows × (count · width).
-pub(crate) fn take_heads(x: &Tensor, heads: Heads) -> Result<Tensor> {
+pub(crate) fn take_heads(x: &Array, heads: Heads) -> Result<Array> {
+    on_device!(x, x => device::take_heads(x, heads));
     with_element!(x.dtype(), "heads", T => {
         let columns = heads.count * heads.width;
         let taken: Vec<T> = read::<T, _>(x, "heads", |x| {
@@ -76,12 +78,13 @@ pub(crate) fn take_heads(x: &Tensor, heads: Heads) -> Result<Tensor> {
             taken
         })?;
         let rows = taken.len() / columns;
-        tensor(taken, (rows, columns))
+        array(taken, (rows, columns))
     })
 }
 
 /// Copies heads into a buffer.
-pub(crate) fn put_heads(into: &Tensor, heads: Heads, from: &Tensor) -> Result<()> {
+pub(crate) fn put_heads(into: &mut Array, heads: Heads, from: &Array) -> Result<()> {
+    on_device!(into, into => device::put_heads(into, heads, from));
     with_element!(into.dtype(), "heads", T => {
         let columns = heads.count * heads.width;
         read::<T, _>(from, "heads", |from| change::<T, _>(into, "heads", |into| {
@@ -93,34 +96,38 @@ pub(crate) fn put_heads(into: &Tensor, heads: Heads, from: &Tensor) -> Result<()
 }
 
 /// silu(gate) · up of a buffer whose first 2·n columns are gate and up.
-pub(crate) fn swiglu(gate_up: &Tensor, n: usize, stride: usize) -> Result<Tensor> {
+pub(crate) fn swiglu(gate_up: &Array, n: usize, stride: usize) -> Result<Array> {
+    on_device!(gate_up, gate_up => device::swiglu(gate_up, n, stride));
     with_element!(gate_up.dtype(), "swiglu", T => {
         let rows = gate_up.elem_count() / stride;
         let mut y = vec![T::of(0.0); rows * n];
         read::<T, _>(gate_up, "swiglu", |gate_up| kernels::swiglu(gate_up, stride, n, &mut y))?;
-        tensor(y, (rows, n))
+        array(y, (rows, n))
     })
 }
 
 /// The gradient of the buffer; the columns after gate and up are 0.
 pub(crate) fn swiglu_backward(
-    gate_up: &Tensor,
+    gate_up: &Array,
     n: usize,
     stride: usize,
-    grad: &Tensor,
-) -> Result<Tensor> {
+    grad: &Array,
+) -> Result<Array> {
+    on_device!(gate_up, gate_up => device::swiglu_backward(gate_up, n, stride, grad));
     with_element!(gate_up.dtype(), "swiglu", T => {
         let mut grad_gate_up = vec![T::of(0.0); gate_up.elem_count()];
         read::<T, _>(gate_up, "swiglu", |gate_up| read::<T, _>(grad, "swiglu", |grad| {
             kernels::swiglu_backward(gate_up, stride, n, grad, &mut grad_gate_up);
         }))??;
-        tensor(grad_gate_up, gate_up.shape())
+        array(grad_gate_up, gate_up.shape())
     })
 }
 
 /// A matrix with more columns, which are 0.
-pub(crate) fn widen(x: &Tensor, columns: usize) -> Result<Tensor> {
-    let (rows, width) = x.dims2()?;
+pub(crate) fn widen(x: &Array, columns: usize) -> Result<Array> {
+    on_device!(x, x => device::widen(x, columns));
+    let width = x.columns();
+    let rows = x.elem_count() / width;
     with_element!(x.dtype(), "widen", T => {
         let wide: Vec<T> = read::<T, _>(x, "widen", |x| {
             let mut wide = Vec::with_capacity(rows * columns);
@@ -130,20 +137,22 @@ pub(crate) fn widen(x: &Tensor, columns: usize) -> Result<Tensor> {
             }
             wide
         })?;
-        tensor(wide, (rows, columns))
+        array(wide, (rows, columns))
     })
 }
 
 /// a + b, in a's place.
-pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<()> {
+pub(crate) fn add(a: &mut Array, b: &Array) -> Result<()> {
+    on_device!(a, a => device::add(a, b));
     with_element!(a.dtype(), "add", T => {
         read::<T, _>(b, "add", |b| change::<T, _>(a, "add", |a| kernels::add(a, b)))?
     })
 }
 
 /// Some rows of a matrix, in the order given.
-pub(crate) fn gather_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
-    let width = x.dim(1)?;
+pub(crate) fn gather_rows(x: &Array, rows: &[usize]) -> Result<Array> {
+    on_device!(x, x => device::gather_rows(x, rows));
+    let width = x.columns();
     with_element!(x.dtype(), "gather", T => {
         let taken: Vec<T> = read::<T, _>(x, "gather", |x| {
             let mut taken = Vec::with_capacity(rows.len() * width);
@@ -152,13 +161,14 @@ pub(crate) fn gather_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
             }
             taken
         })?;
-        tensor(taken, (rows.len(), width))
+        array(taken, (rows.len(), width))
     })
 }
 
 /// A matrix of `count` rows of zeros, to whose rows those of `x` are added in their order.
-pub(crate) fn scatter_rows(x: &Tensor, rows: &[usize], count: usize) -> Result<Tensor> {
-    let width = x.dim(1)?;
+pub(crate) fn scatter_rows(x: &Array, rows: &[usize], count: usize) -> Result<Array> {
+    on_device!(x, x => device::scatter_rows(x, rows, count));
+    let width = x.columns();
     with_element!(x.dtype(), "scatter", T => {
         let mut sum = vec![T::of(0.0); count * width];
         read::<T, _>(x, "scatter", |x| {
@@ -166,7 +176,7 @@ pub(crate) fn scatter_rows(x: &Tensor, rows: &[usize], count: usize) -> Result<T
                 kernels::add(&mut sum[row * width..][..width], x);
             }
         })?;
-        tensor(sum, (count, width))
+        array(sum, (count, width))
     })
 }
 

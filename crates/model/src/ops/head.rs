@@ -1,9 +1,12 @@
 //! Log-probabilities under the output head, and the gradient of the hidden states, without keeping logits.
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use rayon::prelude::*;
 use tlora_kernels as kernels;
 
+use super::array::{Array, on_device};
+#[cfg(feature = "cuda")]
+use super::device;
 use super::linear::Packed;
 use super::storage::{Element, change, read, with_element};
 use crate::error::Result;
@@ -33,29 +36,17 @@ pub(crate) struct Head<'a> {
 /// Scores of targets, and the logits that they are from, if all were held at once.
 pub(crate) struct Scored {
     pub scores: Vec<TokenScore>,
-    pub logits: Option<Tensor>,
+    pub logits: Option<Array>,
 }
 
 impl Head<'_> {
     /// Scores the target of each row of hidden states.
-    pub(crate) fn scores(&self, hidden: &Tensor) -> Result<Scored> {
+    pub(crate) fn scores(&self, hidden: &Array) -> Result<Scored> {
         let mut scores = Vec::with_capacity(self.targets.len());
         let mut kept = None;
         for (start, targets) in self.lots() {
-            let logits = self
-                .weights
-                .product(&hidden.narrow(0, start, targets.len())?)?;
-            with_element!(logits.dtype(), "log-probabilities", T => read::<T, _>(&logits, "log-probabilities", |logits| {
-                let inverse = T::of(1.0 / self.temperature);
-                let rows = logits.par_chunks_exact(self.weights.outputs()).zip(targets);
-                scores.par_extend(rows.map(|(row, &target)| {
-                    let lse = kernels::log_sum_exp(row, inverse);
-                    TokenScore {
-                        log_prob: (row[target as usize] * inverse - lse).wide(),
-                        entropy: kernels::entropy(row, lse, inverse).wide(),
-                    }
-                }));
-            }))?;
+            let logits = self.weights.product(&hidden.slice(start, targets.len())?)?;
+            scores.extend(self.scores_of(&logits, targets)?);
             kept = Some(logits);
         }
         Ok(Scored {
@@ -67,32 +58,62 @@ impl Head<'_> {
     /// The gradient of the hidden states for L = Σ coefficient · log-probability. Logits that were not kept are computed again.
     pub(crate) fn backward(
         &self,
-        hidden: &Tensor,
-        mut kept: Option<Tensor>,
+        hidden: &Array,
+        mut kept: Option<Array>,
         coefficients: &[f64],
-    ) -> Result<Tensor> {
+    ) -> Result<Array> {
         let mut grads = Vec::new();
         for ((start, targets), coefficients) in
             self.lots().zip(coefficients.chunks(self.rows_at_once))
         {
-            let logits = match kept.take() {
+            let mut logits = match kept.take() {
                 Some(logits) => logits,
                 None => {
-                    let rows = hidden.narrow(0, start, targets.len())?;
+                    let rows = hidden.slice(start, targets.len())?;
                     self.weights.product(&rows)?
                 }
             };
-            with_element!(logits.dtype(), "log-probabilities", T => change::<T, _>(&logits, "log-probabilities", |logits| {
-                let inverse = T::of(1.0 / self.temperature);
-                let rows = logits.par_chunks_exact_mut(self.weights.outputs());
-                rows.zip(targets).zip(coefficients).for_each(|((row, &target), &coefficient)| {
-                    let lse = kernels::log_sum_exp(row, inverse);
-                    kernels::log_prob_gradient(row, lse, inverse, target as usize, T::of(coefficient));
-                });
-            }))?;
+            self.differentiate(&mut logits, targets, coefficients)?;
             grads.push(self.weights.transposed_product(&logits)?);
         }
-        Ok(Tensor::cat(&grads, 0)?)
+        Array::cat(grads)
+    }
+
+    /// The scores of some rows of logits.
+    fn scores_of(&self, logits: &Array, targets: &[u32]) -> Result<Vec<TokenScore>> {
+        on_device!(logits, logits => device::head::scores(logits, targets, self.temperature));
+        with_element!(logits.dtype(), "log-probabilities", T => read::<T, _>(logits, "log-probabilities", |logits| {
+            let inverse = T::of(1.0 / self.temperature);
+            let rows = logits.par_chunks_exact(self.weights.outputs()).zip(targets);
+            rows.map(|(row, &target)| {
+                let lse = kernels::log_sum_exp(row, inverse);
+                TokenScore {
+                    log_prob: (row[target as usize] * inverse - lse).wide(),
+                    entropy: kernels::entropy(row, lse, inverse).wide(),
+                }
+            })
+            .collect()
+        }))
+    }
+
+    /// The gradient of some rows of logits, in their place.
+    fn differentiate(
+        &self,
+        logits: &mut Array,
+        targets: &[u32],
+        coefficients: &[f64],
+    ) -> Result<()> {
+        on_device!(&mut *logits, logits => {
+            device::head::gradient(logits, targets, self.temperature, coefficients)
+        });
+        with_element!(logits.dtype(), "log-probabilities", T => change::<T, _>(logits, "log-probabilities", |logits| {
+            let inverse = T::of(1.0 / self.temperature);
+            let rows = logits.par_chunks_exact_mut(self.weights.outputs());
+            rows.zip(targets).zip(coefficients).for_each(|((row, &target), &coefficient)| {
+                let lse = kernels::log_sum_exp(row, inverse);
+                kernels::log_prob_gradient(row, lse, inverse, target as usize, T::of(coefficient));
+            });
+        }))
     }
 
     fn lots(&self) -> impl Iterator<Item = (usize, &[u32])> {
@@ -102,7 +123,8 @@ impl Head<'_> {
 }
 
 /// The values of a row of a matrix, as f32.
-pub(crate) fn rows_f32(x: &Tensor) -> Result<Vec<f32>> {
+pub(crate) fn rows_f32(x: &Array) -> Result<Vec<f32>> {
+    on_device!(x, x => Ok(x.buffer.download()?));
     if x.dtype() == DType::F32 {
         return read::<f32, _>(x, "logits", <[f32]>::to_vec);
     }
@@ -114,9 +136,9 @@ pub(crate) fn rows_f32(x: &Tensor) -> Result<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
     use tlora_kernels::{Block, PackedMatrix, RowData};
 
+    use super::super::storage::array;
     use super::*;
 
     /// Logits that are kept and logits that are computed again, in lots, give the same bits.
@@ -132,7 +154,7 @@ mod tests {
         let weights = Packed::F32(PackedMatrix::pack(&[block], width));
         let targets = [3, 39, 0, 17, 8];
         let rows: Vec<f32> = (0..targets.len() * width).map(|i| number(i + 7)).collect();
-        let hidden = Tensor::from_vec(rows, (targets.len(), width), &Device::Cpu).unwrap();
+        let hidden = array(rows, (targets.len(), width)).unwrap();
         let bits = |rows_at_once: usize| {
             let head = Head {
                 weights: &weights,
@@ -144,7 +166,7 @@ mod tests {
             assert_eq!(logits.is_some(), rows_at_once >= targets.len());
             let coefficients = [1.0, -0.5, 0.25, 0.0, 2.0];
             let gradient = head.backward(&hidden, logits, &coefficients).unwrap();
-            let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let gradient = read::<f32, _>(&gradient, "", <[f32]>::to_vec).unwrap();
             let scores = scores.iter().flat_map(|s| [s.log_prob, s.entropy]);
             let scores: Vec<u64> = scores.map(f64::to_bits).collect();
             let gradient: Vec<u32> = gradient.into_iter().map(f32::to_bits).collect();

@@ -3,18 +3,23 @@
 //! ΔW = B·R·A is never formed. The rows of A are appended to those of W, so that one product gives both, and no
 //! gradient of a weight is ever computed: what v needs are x·Aᵀ, kept in the output, and g·B (design §8).
 
-use candle_core::{DType, Tensor};
 use tlora_kernels::{self as kernels, PackedMatrix};
 
-use super::storage::{Element, change, read, tensor, with_element};
+use super::array::{Array, on_device};
+#[cfg(feature = "cuda")]
+use super::device;
+use super::storage::{Element, array, change, read, with_element};
+use crate::decoder::Compute;
 use crate::error::{ModelError, Result};
 use crate::steering::{RGradient, Steering};
 
-/// A matrix in the layout of the kernels.
+/// A matrix in the layout of the kernels, or on a device.
 #[derive(Debug)]
 pub(crate) enum Packed {
     F32(PackedMatrix<f32>),
     F64(PackedMatrix<f64>),
+    #[cfg(feature = "cuda")]
+    Device(tlora_cuda::Device, tlora_cuda::Matrix),
 }
 
 /// The element types again, with what is packed of them.
@@ -26,7 +31,7 @@ impl Packable for f32 {
     fn packed(packed: &Packed) -> Option<&PackedMatrix<Self>> {
         match packed {
             Packed::F32(matrix) => Some(matrix),
-            Packed::F64(_) => None,
+            _ => None,
         }
     }
 }
@@ -35,7 +40,7 @@ impl Packable for f64 {
     fn packed(packed: &Packed) -> Option<&PackedMatrix<Self>> {
         match packed {
             Packed::F64(matrix) => Some(matrix),
-            Packed::F32(_) => None,
+            _ => None,
         }
     }
 }
@@ -45,6 +50,8 @@ impl Packed {
         match self {
             Self::F32(matrix) => matrix.outputs(),
             Self::F64(matrix) => matrix.outputs(),
+            #[cfg(feature = "cuda")]
+            Self::Device(_, matrix) => matrix.outputs(),
         }
     }
 
@@ -52,40 +59,56 @@ impl Packed {
         match self {
             Self::F32(matrix) => matrix.bytes(),
             Self::F64(matrix) => matrix.bytes(),
+            #[cfg(feature = "cuda")]
+            Self::Device(_, matrix) => matrix.bytes(),
         }
     }
 
-    pub(crate) fn dtype(&self) -> DType {
+    pub(crate) fn dtype(&self) -> candle_core::DType {
         match self {
-            Self::F32(_) => DType::F32,
-            Self::F64(_) => DType::F64,
+            Self::F32(_) => candle_core::DType::F32,
+            Self::F64(_) => candle_core::DType::F64,
+            #[cfg(feature = "cuda")]
+            Self::Device(..) => candle_core::DType::F32,
         }
     }
 
     /// x·Wᵀ of rows of a tensor.
-    pub(crate) fn product(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn product(&self, x: &Array) -> Result<Array> {
+        #[cfg(feature = "cuda")]
+        if let Self::Device(_, matrix) = self {
+            return device::linear::product(matrix, x);
+        }
         with_element!(x.dtype(), "linear", T => {
             let matrix = of::<T>(self)?;
             let rows = x.elem_count() / matrix.columns();
             let mut y = vec![T::of(0.0); rows * matrix.outputs()];
             read::<T, _>(x, "linear", |x| kernels::linear(x, matrix, &mut y))?;
-            tensor(y, (rows, matrix.outputs()))
+            array(y, (rows, matrix.outputs()))
         })
     }
 
     /// g·W of rows of a tensor.
-    pub(crate) fn transposed_product(&self, grad: &Tensor) -> Result<Tensor> {
+    pub(crate) fn transposed_product(&self, grad: &Array) -> Result<Array> {
+        #[cfg(feature = "cuda")]
+        if let Self::Device(_, matrix) = self {
+            return device::linear::transposed_product(matrix, grad);
+        }
         with_element!(grad.dtype(), "the gradient of linear", T => {
             let matrix = of::<T>(self)?;
             let rows = grad.elem_count() / matrix.outputs();
             let mut x = vec![T::of(0.0); rows * matrix.columns()];
             read::<T, _>(grad, "the gradient of linear", |grad| kernels::linear_backward(grad, matrix, &mut x))?;
-            tensor(x, (rows, matrix.columns()))
+            array(x, (rows, matrix.columns()))
         })
     }
 
     /// Some rows of the matrix, as an embedding wants them.
-    pub(crate) fn rows(&self, numbers: &[u32]) -> Result<Tensor> {
+    pub(crate) fn rows(&self, numbers: &[u32]) -> Result<Array> {
+        #[cfg(feature = "cuda")]
+        if let Self::Device(device, matrix) = self {
+            return device::linear::rows(device, matrix, numbers);
+        }
         with_element!(self.dtype(), "embedding", T => {
             let matrix = of::<T>(self)?;
             let width = matrix.columns();
@@ -93,7 +116,7 @@ impl Packed {
             for (&number, row) in numbers.iter().zip(rows.chunks_exact_mut(width)) {
                 matrix.row(number as usize, row);
             }
-            tensor(rows, (numbers.len(), width))
+            array(rows, (numbers.len(), width))
         })
     }
 }
@@ -129,7 +152,7 @@ pub(crate) struct PartAdapter {
     /// The column of the output where x·Aᵀ begins.
     pub p_offset: usize,
     /// B, outputs × r.
-    pub b: Tensor,
+    pub b: Array,
 }
 
 /// Several modules that read the same input, as one product.
@@ -137,7 +160,7 @@ pub(crate) struct PartAdapter {
 pub(crate) struct AdaptedLinear {
     pub packed: Packed,
     /// One number for each output and 0 for each x·Aᵀ, if a module has a bias.
-    pub bias: Option<Tensor>,
+    pub bias: Option<Array>,
     pub parts: Vec<Part>,
 }
 
@@ -148,32 +171,45 @@ impl AdaptedLinear {
     }
 
     /// rows × width: the outputs of all modules with their updates, then x·Aᵀ.
-    pub(crate) fn forward(&self, x: &Tensor, steering: Option<&Steering>) -> Result<Tensor> {
-        let y = self.packed.product(x)?;
+    pub(crate) fn forward(&self, x: &Array, steering: Option<&Steering>) -> Result<Array> {
+        let mut y = self.packed.product(x)?;
+        self.adapt(&mut y, steering)?;
+        Ok(y)
+    }
+
+    /// Bias and updates on top of the product.
+    fn adapt(&self, y: &mut Array, steering: Option<&Steering>) -> Result<()> {
+        on_device!(y, y => device::linear::adapt(self, y, steering));
         with_element!(y.dtype(), "linear", T => {
             if let Some(bias) = &self.bias {
-                read::<T, _>(bias, "bias", |bias| change::<T, _>(&y, "bias", |y| kernels::add_bias(y, bias)))??;
+                read::<T, _>(bias, "bias", |bias| change::<T, _>(y, "bias", |y| kernels::add_bias(y, bias)))??;
             }
-            let Some(steering) = steering else { return Ok(y) };
+            let Some(steering) = steering else { return Ok(()) };
             for (part, adapter) in self.adapted() {
                 let r = steering.matrix(adapter.module);
-                read::<T, _>(&adapter.b, "adapter", |b| change::<T, _>(&y, "adapter", |y| {
+                read::<T, _>(&adapter.b, "adapter", |b| change::<T, _>(y, "adapter", |y| {
                     let c = inner::<T>(y, self.width(), adapter, r);
                     kernels::rank_update(y, self.width(), part.offset, b, &c);
                 }))??;
             }
-            Ok(y)
+            Ok(())
         })
     }
 
     /// The gradient of x. `grad` is that of the output, with anything in the columns of x·Aᵀ; `y` is what `forward` gave.
     pub(crate) fn backward(
         &self,
-        grad: &Tensor,
-        y: &Tensor,
+        grad: &mut Array,
+        y: &Array,
         steering: &Steering,
-        gradient: &mut RGradient,
-    ) -> Result<Tensor> {
+        gradient: &mut RSum,
+    ) -> Result<Array> {
+        #[cfg(feature = "cuda")]
+        if let (Array::Device(there), RSum::Device(sum)) = (&mut *grad, &mut *gradient) {
+            device::linear::adapt_backward(self, there, y, steering, sum)?;
+            return self.packed.transposed_product(grad);
+        }
+        let gradient = gradient.here()?;
         with_element!(grad.dtype(), "the gradient of an adapter", T => {
             for (part, adapter) in self.adapted() {
                 let rows = grad.elem_count() / self.width();
@@ -191,9 +227,63 @@ impl AdaptedLinear {
         })
     }
 
-    fn adapted(&self) -> impl Iterator<Item = (&Part, &PartAdapter)> {
+    pub(super) fn adapted(&self) -> impl Iterator<Item = (&Part, &PartAdapter)> {
         let parts = self.parts.iter();
         parts.filter_map(|part| part.adapter.as_ref().map(|adapter| (part, adapter)))
+    }
+}
+
+/// ∂L/∂R of all modules while it is summed: here, or where the activations are.
+pub(crate) enum RSum {
+    Host(RGradient),
+    #[cfg(feature = "cuda")]
+    Device(device::linear::DeviceRSum),
+}
+
+impl RSum {
+    /// Zeros in the shape of `like`, which are zeros too.
+    pub(crate) fn new(compute: &Compute, like: &RGradient) -> Result<Self> {
+        Ok(match compute {
+            Compute::F32 | Compute::F64 => Self::Host(like.clone()),
+            #[cfg(feature = "cuda")]
+            Compute::Cuda { device, .. } => {
+                Self::Device(device::linear::DeviceRSum::new(device, like)?)
+            }
+        })
+    }
+
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(clippy::unnecessary_wraps, reason = "all sums are here")
+    )]
+    fn here(&mut self) -> Result<&mut RGradient> {
+        match self {
+            Self::Host(gradient) => Ok(gradient),
+            #[cfg(feature = "cuda")]
+            Self::Device(_) => Err(elsewhere()),
+        }
+    }
+
+    /// Puts the sums into what they were made like.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(clippy::unnecessary_wraps, reason = "all sums are here")
+    )]
+    pub(crate) fn finish(self, zeros: &mut RGradient) -> Result<()> {
+        match self {
+            Self::Host(gradient) => *zeros = gradient,
+            #[cfg(feature = "cuda")]
+            Self::Device(sum) => sum.add_to(zeros)?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn elsewhere() -> ModelError {
+    ModelError::NotImplemented {
+        operation: "the gradient of an adapter",
+        found: "sums in another place than the activations".to_owned(),
     }
 }
 

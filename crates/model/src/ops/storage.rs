@@ -1,4 +1,4 @@
-//! Between tensors and the slices that the kernels work on.
+//! Between arrays in this machine's memory and the slices that the kernels work on.
 
 use candle_core::{
     CpuStorage, DType, Device, InplaceOp1, Layout, Shape, Storage, Tensor, WithDType,
@@ -6,6 +6,7 @@ use candle_core::{
 use std::cell::RefCell;
 use tlora_kernels::Float;
 
+use super::array::Array;
 use crate::error::{ModelError, Result};
 
 /// An element type of both the tensors and the kernels: f32, and f64 for checks.
@@ -70,12 +71,13 @@ macro_rules! with_element {
 }
 pub(crate) use with_element;
 
-/// Reads a contiguous tensor that is in this machine's memory.
+/// Reads an array.
 pub(crate) fn read<T: Element, R>(
-    tensor: &Tensor,
+    array: &Array,
     operation: &'static str,
     body: impl FnOnce(&[T]) -> R,
 ) -> Result<R> {
+    let tensor = array.host(operation)?;
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {
         return Err(not_implemented(operation, tensor));
@@ -89,12 +91,13 @@ pub(crate) fn read<T: Element, R>(
     Ok(body(&storage.as_slice::<T>()?[start..end]))
 }
 
-/// Changes a contiguous tensor that is in this machine's memory.
+/// Changes an array.
 pub(crate) fn change<T: Element, R>(
-    tensor: &Tensor,
+    array: &Array,
     operation: &'static str,
     body: impl FnOnce(&mut [T]) -> R,
 ) -> Result<R> {
+    let tensor = array.host(operation)?;
     let change = Change {
         operation,
         body: RefCell::new(Some(body)),
@@ -132,14 +135,15 @@ impl<T: Element, R, F: FnOnce(&mut [T]) -> R> InplaceOp1 for Change<T, R, F> {
     }
 }
 
-/// A new tensor in this machine's memory.
-pub(crate) fn tensor<T: Element>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
-    Ok(Tensor::from_vec(values, shape.into(), &Device::Cpu)?)
+/// A new array in this machine's memory.
+pub(crate) fn array<T: Element>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Array> {
+    let tensor = Tensor::from_vec(values, shape.into(), &Device::Cpu)?;
+    Ok(Array::Host(tensor))
 }
 
-/// Numbers as a tensor of some type.
-pub(crate) fn tensor_of(values: &[f64], shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
-    with_element!(dtype, "a constant", T => tensor::<T>(values.iter().map(|&x| T::of(x)).collect(), shape))
+/// Numbers as an array of some type.
+pub(crate) fn array_of(values: &[f64], shape: impl Into<Shape>, dtype: DType) -> Result<Array> {
+    with_element!(dtype, "a constant", T => array::<T>(values.iter().map(|&x| T::of(x)).collect(), shape))
 }
 
 fn not_implemented(operation: &'static str, tensor: &Tensor) -> ModelError {

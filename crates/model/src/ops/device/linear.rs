@@ -1,0 +1,158 @@
+//! Frozen linear layers with their adapters on the device.
+
+use std::sync::OnceLock;
+use tlora_cuda::{self as cuda, Buffer, Device, Inner, Matrices, Matrix};
+
+use super::{DeviceArray, single};
+use crate::error::Result;
+use crate::ops::array::Array;
+use crate::ops::linear::{AdaptedLinear, PartAdapter};
+use crate::steering::{RGradient, Steering};
+
+/// x·Wᵀ.
+pub(crate) fn product(matrix: &Matrix, x: &Array) -> Result<Array> {
+    let x = x.device("linear")?;
+    let mut y = DeviceArray::uninitialised(x.on(), x.rows(), matrix.outputs())?;
+    cuda::linear(&x.buffer, matrix, &mut y.buffer)?;
+    Ok(Array::Device(y))
+}
+
+/// g·W.
+pub(crate) fn transposed_product(matrix: &Matrix, grad: &Array) -> Result<Array> {
+    let grad = grad.device("the gradient of linear")?;
+    let mut x = DeviceArray::uninitialised(grad.on(), grad.rows(), matrix.columns())?;
+    cuda::linear_backward(&grad.buffer, matrix, &mut x.buffer)?;
+    Ok(Array::Device(x))
+}
+
+/// Rows of an embedding.
+pub(crate) fn rows(device: &Device, matrix: &Matrix, numbers: &[u32]) -> Result<Array> {
+    let ids = Buffer::from_slice(device, numbers)?;
+    let mut rows = DeviceArray::uninitialised(device, numbers.len(), matrix.columns())?;
+    matrix.rows(&ids, &mut rows.buffer)?;
+    Ok(Array::Device(rows))
+}
+
+/// scale · R of all modules, in one buffer.
+#[derive(Debug)]
+pub(crate) struct DeviceSteering {
+    matrices: Buffer<f32>,
+    /// Where each module's begins.
+    offsets: Vec<usize>,
+}
+
+impl DeviceSteering {
+    fn new(device: &Device, matrices: &[Vec<f64>]) -> Result<Self> {
+        let all: Vec<f32> = matrices.iter().flatten().map(|&x| single(x)).collect();
+        Ok(Self {
+            matrices: Buffer::from_slice(device, &all)?,
+            offsets: offsets(matrices),
+        })
+    }
+
+    fn of(&self, module: usize) -> (&Buffer<f32>, Matrices) {
+        (&self.matrices, Matrices::one(self.offsets[module]))
+    }
+}
+
+/// The matrices on the device, where the first use of a steering has brought them.
+fn steered<'a>(device: &Device, steering: &'a Steering) -> Result<&'a DeviceSteering> {
+    let there: &OnceLock<DeviceSteering> = steering.on_device();
+    if let Some(there) = there.get() {
+        return Ok(there);
+    }
+    let made = DeviceSteering::new(device, steering.matrices())?;
+    Ok(there.get_or_init(|| made))
+}
+
+fn offsets(matrices: &[Vec<f64>]) -> Vec<usize> {
+    let mut end = 0;
+    let mut next = |matrix: &Vec<f64>| {
+        let start = end;
+        end += matrix.len();
+        start
+    };
+    matrices.iter().map(&mut next).collect()
+}
+
+/// ∂L/∂R of all modules while it is summed.
+pub(crate) struct DeviceRSum {
+    sums: Buffer<f64>,
+    offsets: Vec<usize>,
+}
+
+impl DeviceRSum {
+    /// Zeros in the shape of `like`.
+    pub(crate) fn new(device: &Device, like: &RGradient) -> Result<Self> {
+        let matrices = like.matrices();
+        let len = matrices.iter().map(Vec::len).sum();
+        Ok(Self {
+            sums: Buffer::zeros(device, len)?,
+            offsets: offsets(matrices),
+        })
+    }
+
+    /// Adds the sums to a gradient of this machine.
+    pub(crate) fn add_to(&self, gradient: &mut RGradient) -> Result<()> {
+        let sums = self.sums.download()?;
+        let places = gradient.matrices_mut().iter_mut().flatten();
+        places.zip(sums).for_each(|(place, sum)| *place += sum);
+        Ok(())
+    }
+}
+
+fn inner_of(linear: &AdaptedLinear, adapter: &PartAdapter) -> Inner {
+    Inner {
+        stride: linear.width(),
+        offset: adapter.p_offset,
+        rank: adapter.rank,
+    }
+}
+
+/// Bias and updates on top of a product.
+pub(crate) fn adapt(
+    linear: &AdaptedLinear,
+    y: &mut DeviceArray,
+    steering: Option<&Steering>,
+) -> Result<()> {
+    if let Some(bias) = &linear.bias {
+        cuda::add_bias(&mut y.buffer, &bias.device("bias")?.buffer)?;
+    }
+    let Some(steering) = steering else {
+        return Ok(());
+    };
+    let device = y.on().clone();
+    let steering = steered(&device, steering)?;
+    for (part, adapter) in linear.adapted() {
+        let (r, place) = steering.of(adapter.module);
+        let mut c = Buffer::uninitialised(&device, y.rows() * adapter.rank)?;
+        cuda::inner(&y.buffer, inner_of(linear, adapter), r, place, None, &mut c)?;
+        let b = &adapter.b.device("adapter")?.buffer;
+        cuda::rank_update(&mut y.buffer, linear.width(), part.offset, b, &c)?;
+    }
+    Ok(())
+}
+
+/// ∂L/∂R of all modules, and the gradients of x·Aᵀ into their columns.
+pub(crate) fn adapt_backward(
+    linear: &AdaptedLinear,
+    grad: &mut DeviceArray,
+    y: &Array,
+    steering: &Steering,
+    sum: &mut DeviceRSum,
+) -> Result<()> {
+    let device = grad.on().clone();
+    let steering = steered(&device, steering)?;
+    let y = &y.device("adapter")?.buffer;
+    for (part, adapter) in linear.adapted() {
+        let (p, width) = (inner_of(linear, adapter), linear.width());
+        let b = &adapter.b.device("adapter")?.buffer;
+        let mut s = Buffer::uninitialised(&device, grad.rows() * adapter.rank)?;
+        cuda::rank_gradient(&grad.buffer, width, part.offset, b, part.outputs, &mut s)?;
+        let place = Matrices::one(sum.offsets[adapter.module]);
+        cuda::accumulate(&s, y, p, None, &mut sum.sums, place)?;
+        let (r, place) = steering.of(adapter.module);
+        cuda::fill_p(&mut grad.buffer, p, r, place, None, &s)?;
+    }
+    Ok(())
+}

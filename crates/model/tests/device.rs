@@ -1,0 +1,242 @@
+//! The decoder on a device, which is emulated here: the kernels of the GPU, compiled for this machine, and everything that is
+//! between them and the decoder. Expected is what this machine says in binary64, which other tests compare with transformers
+//! and torch, on models with the widths of heads that real ones have.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod support;
+
+use tlora_cuda::{Device, Storage};
+use tlora_model::{
+    Compute, Decoder, Family, Generator, Learner, ModelConfig, Projections, PromptGroup,
+    RandomModel, Request, RopeScaling, Sample, Sampling,
+};
+
+use support::numbers;
+
+fn device(storage: Storage) -> Compute {
+    Compute::Cuda {
+        device: Device::emulated(),
+        storage,
+    }
+}
+
+/// Heads that share keys, norms of heads, windows, an output head of its own, a vocabulary that is no multiple of anything.
+fn models() -> [(&'static str, ModelConfig); 4] {
+    let plain = ModelConfig {
+        family: Family::Qwen2,
+        hidden: 48,
+        intermediate: 72,
+        layers: 3,
+        heads: 6,
+        kv_heads: 2,
+        head_dim: 12,
+        vocabulary: 101,
+        norm_epsilon: 1e-6,
+        rope_theta: 1e4,
+        rope_scaling: RopeScaling::None,
+        max_positions: 64,
+        sliding_window: None,
+        first_window_layer: 0,
+        qkv_bias: true,
+        output_bias: false,
+        mlp_bias: false,
+        head_norms: false,
+        tied: true,
+    };
+    let with = |change: fn(&mut ModelConfig)| {
+        let mut config = plain.clone();
+        change(&mut config);
+        config
+    };
+    [
+        (
+            "head norms",
+            with(|c| (c.head_norms, c.qkv_bias) = (true, false)),
+        ),
+        (
+            "a window",
+            with(|c| (c.sliding_window, c.first_window_layer) = (Some(5), 1)),
+        ),
+        (
+            "no shared keys",
+            with(|c| (c.kv_heads, c.tied, c.mlp_bias) = (6, false, true)),
+        ),
+        ("plain", plain),
+    ]
+}
+
+fn made(config: &ModelConfig, compute: Compute) -> (Decoder, Projections) {
+    let model = RandomModel {
+        config: config.clone(),
+        rank: 2,
+        u: 3,
+        seed: 1,
+    };
+    model.make(compute, |_| ()).unwrap()
+}
+
+const PROMPTS: [&[u32]; 3] = [
+    &[3, 1, 4, 1, 5],
+    &[1],
+    &[5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2],
+];
+
+fn groups(completions: &[Vec<Vec<u32>>]) -> Vec<PromptGroup<'_>> {
+    PROMPTS
+        .iter()
+        .zip(completions)
+        .map(|(prompt, completions)| PromptGroup {
+            prompt,
+            completions: completions.iter().map(Vec::as_slice).collect(),
+        })
+        .collect()
+}
+
+/// Shared prompts, windows and head norms, several completions: scores and gradients of v against binary64 here.
+#[test]
+fn groups_that_share_prompts_have_the_gradient_of_this_machine() {
+    let completions = [
+        vec![
+            vec![2, 7, 1, 8],
+            vec![2],
+            vec![8, 1, 8, 2, 8, 4, 5, 9, 0, 4],
+        ],
+        vec![vec![6, 6, 6, 2, 0, 7, 0, 1, 5]],
+        vec![vec![1, 4], vec![4, 1, 4, 2, 1]],
+    ];
+    let tokens = completions.iter().flatten().flatten().count();
+    for (case, config) in models() {
+        let results = [Compute::F64, device(Storage::F32)].map(|compute| {
+            let (decoder, projections) = made(&config, compute);
+            let v = numbers(projections.values(), 0.3);
+            let learner = Learner::new(&decoder, &projections);
+            let (scores, gradient) = learner
+                .gradient(
+                    &groups(&completions),
+                    &projections.steering(&v),
+                    0.8,
+                    |scores| {
+                        let mut weights = numbers(tokens, 1.0).into_iter();
+                        let weighted = scores
+                            .iter()
+                            .map(|s| weights.by_ref().take(s.len()).collect());
+                        weighted.collect()
+                    },
+                )
+                .unwrap();
+            (scores.concat(), learner.v_gradient(&gradient))
+        });
+        let [(expected_scores, expected), (scores, gradient)] = results;
+        for (found, wanted) in scores.iter().zip(&expected_scores) {
+            assert!(
+                (found.log_prob - wanted.log_prob).abs() < 2e-5,
+                "{case}: {found:?} {wanted:?}"
+            );
+            assert!(
+                (found.entropy - wanted.entropy).abs() < 2e-5,
+                "{case}: {found:?} {wanted:?}"
+            );
+        }
+        let size = expected.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+        for (found, wanted) in gradient.iter().zip(&expected) {
+            assert!(
+                (found - wanted).abs() < 1e-4 * size,
+                "{case}: {found} and {wanted}"
+            );
+        }
+    }
+}
+
+fn sampled(decoder: &Decoder, sampling: &Sampling, slots: usize) -> Vec<Vec<Sample>> {
+    let requests = PROMPTS.map(|prompt| Request {
+        id: "a prompt",
+        prompt,
+        samples: 4,
+    });
+    Generator::new(decoder, slots)
+        .generate(&requests, sampling, None, |_| ())
+        .unwrap()
+}
+
+/// The same random numbers choose the same tokens, unless two sums of probabilities are apart by no more than rounding.
+#[test]
+fn samples_are_those_of_this_machine() {
+    let warm = Sampling {
+        temperature: 0.9,
+        top_p: 1.0,
+        top_k: 0,
+        max_new_tokens: 12,
+        stop: vec![11, 12, 13],
+        seed: 5,
+        step: 3,
+    };
+    let nucleus = Sampling {
+        top_p: 0.8,
+        top_k: 7,
+        ..warm.clone()
+    };
+    for (case, config) in models() {
+        let (here, _) = made(&config, Compute::F32);
+        let (there, _) = made(&config, device(Storage::F32));
+        for sampling in [&warm, &nucleus, &Sampling::greedy(12, vec![11])] {
+            let expected = sampled(&here, sampling, 12).concat();
+            for slots in [5, 12] {
+                let found = sampled(&there, sampling, slots).concat();
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_eq!(found.tokens, expected.tokens, "{case} {sampling:?}");
+                    assert_eq!(found.truncated, expected.truncated, "{case}");
+                    let pairs = found.log_probs.iter().zip(&expected.log_probs);
+                    let worst = pairs.fold(0.0, |worst: f32, (a, b)| worst.max((a - b).abs()));
+                    assert!(worst < 2e-5, "{case}: log-probabilities differ by {worst}");
+                }
+            }
+        }
+    }
+}
+
+/// With weights in bf16 the inputs of a product are rounded, by 2⁻⁹ of each at most: a sum of many is off by about 2⁻¹⁰ of its
+/// root mean square. Six products of a layer, in three layers, add up like the root of their number.
+#[test]
+fn weights_in_bf16_move_logits_by_their_rounding() {
+    for (case, config) in models() {
+        let logits = |compute| {
+            let (decoder, projections) = made(&config, compute);
+            let steering = projections.steering(&[0.3, -0.2, 0.1]);
+            decoder
+                .sequence_logits(PROMPTS[2], Some(&steering))
+                .unwrap()
+        };
+        let (found, wanted) = (logits(device(Storage::Bf16)), logits(Compute::F64));
+        let pairs = || {
+            found
+                .iter()
+                .zip(&wanted)
+                .map(|(&a, &b)| (f64::from(a), f64::from(b)))
+        };
+        let error: f64 = pairs().map(|(a, b)| (a - b) * (a - b)).sum();
+        let size: f64 = pairs().map(|(_, b)| b * b).sum();
+        let relative = (error / size).sqrt();
+        assert!(relative < 0.01, "{case}: off by {relative}");
+        assert!(relative > 1e-5, "{case}: nothing was rounded: {relative}");
+    }
+}
+
+#[test]
+fn logits_are_those_of_this_machine() {
+    for (case, config) in models() {
+        let logits = |compute| {
+            let (decoder, projections) = made(&config, compute);
+            let steering = projections.steering(&[0.3, -0.2, 0.1]);
+            decoder
+                .sequence_logits(PROMPTS[2], Some(&steering))
+                .unwrap()
+        };
+        let (found, wanted) = (logits(device(Storage::F32)), logits(Compute::F64));
+        assert_eq!(found.len(), wanted.len(), "{case}");
+        let worst = found
+            .iter()
+            .zip(&wanted)
+            .fold(0.0, |worst: f32, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 2e-6, "{case}: logits differ by {worst}");
+    }
+}
