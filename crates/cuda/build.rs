@@ -12,10 +12,9 @@ fn main() {
         .flag("-ffp-contract=off")
         .flag("-fno-strict-aliasing")
         .flag("-Wno-unknown-pragmas")
-        // getcontext fills what it is given.
-        .flag("-Wno-maybe-uninitialized")
         // Fibers jump between stacks, which the checks of longjmp take for a mistake.
         .flag("-U_FORTIFY_SOURCE")
+        .flag("-Wno-maybe-uninitialized")
         .opt_level(2)
         .compile("tlora_emulator");
 }

@@ -26,13 +26,14 @@ thread_local Index thread, block, block_size, grid_size;
 
 namespace {
 
-constexpr size_t STACK = 64 << 10, GUARD = 256;
+// The guard is larger than all the shared memory that a kernel may want.
+constexpr size_t STACK = 64 << 10, GUARD = 64 << 10;
 constexpr unsigned char NOTHING = 0xff; // As floats not a number, as numbers of rows beyond everything.
 
 enum class State { Ready, Shuffle, Barrier, Done };
 
 struct Fiber {
-    ucontext_t context{};
+    ucontext_t context;
     std::unique_ptr<char[]> stack;
     jmp_buf at;
     bool begun = false;
@@ -84,6 +85,7 @@ void resume(Fiber& fiber) {
 void need_fibers(unsigned int count) {
     while (fibers.size() < count) {
         auto fiber = std::make_unique<Fiber>();
+        memset(&fiber->context, 0, sizeof fiber->context);
         fiber->stack = std::make_unique<char[]>(STACK);
         fiber->number = (unsigned int)fibers.size();
         getcontext(&fiber->context);
@@ -135,7 +137,7 @@ unsigned int count(State state) {
 
 std::string run_block(bool reversed) {
     const unsigned int threads = block_size.x;
-    std::fill(shared.begin(), shared.end(), NOTHING);
+    memset(aligned_shared(), NOTHING, shared_bytes);
     for (unsigned int i = 0; i < threads; i++) {
         fibers[i]->state = State::Ready;
     }

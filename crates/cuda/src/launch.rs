@@ -263,3 +263,79 @@ impl Launch {
             .launch(self.kernel, self.grid, &self.args)
     }
 }
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests {
+    use super::*;
+
+    fn reason(result: Result<()>) -> String {
+        match result {
+            Err(CudaError::Emulator { reason, .. }) => reason,
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// What the emulator is there to find: a launch whose arguments are not the kernel's, or that writes too much.
+    #[test]
+    fn the_emulator_finds_wrong_launches() {
+        let device = Device::emulated();
+        let mut a = Buffer::<f32>::zeros(&device, 6).unwrap();
+        let b = Buffer::<f32>::zeros(&device, 16).unwrap();
+        let grid = Grid::rows(1, 32);
+        let launch = || Launch::new(&device, Kernel::Add, grid);
+        let swapped = launch().read(&b).write(&mut a).value(6_u64).run();
+        assert_eq!(reason(swapped), "wants arguments wfrfl, got rfwfl");
+        let narrow = launch().write(&mut a).read(&b).value(6_u32).run();
+        assert_eq!(reason(narrow), "wants arguments wfrfl, got wfrfu");
+        let part = Launch::new(
+            &device,
+            Kernel::Add,
+            Grid {
+                threads: 20,
+                ..grid
+            },
+        );
+        let part = part.write(&mut a).read(&b).value(6_u64).run();
+        assert_eq!(
+            reason(part),
+            "no device takes this grid, block or shared memory"
+        );
+        let mut rounded = Buffer::<u16>::zeros(&device, 6).unwrap();
+        let mut round = |count: u64| {
+            let launch = Launch::new(&device, Kernel::RoundBf16, grid);
+            launch.read(&b).write(&mut rounded).value(count).run()
+        };
+        assert_eq!(round(6), Ok(()));
+        assert_eq!(reason(round(7)), "a write beyond a buffer");
+    }
+
+    /// Shared memory that a launch forgets to ask for.
+    #[test]
+    fn the_emulator_finds_writes_beyond_shared_memory() {
+        let device = Device::emulated();
+        let floats = |len| Buffer::<f32>::zeros(&device, len).unwrap();
+        let queries = Buffer::from_slice(&device, &[0_u32, 0, 0, 1, 0]).unwrap();
+        let (keys, mut out) = (floats(4), floats(4));
+        let grid = Grid {
+            shared: 128,
+            ..Grid::rows(1, THREADS)
+        };
+        let launch = Launch::new(&device, Kernel::AttentionF32G1, grid)
+            .read(&keys)
+            .value(4_u32)
+            .value(0_u32)
+            .read(&keys)
+            .read(&keys)
+            .value(1_u32)
+            .value(4_u32)
+            .read(&queries)
+            .value(1_u32)
+            .value(1.0_f32)
+            .write(&mut out)
+            .write_if::<f32>(None);
+        assert_eq!(
+            reason(launch.run()),
+            "a write beyond the shared memory of the launch"
+        );
+    }
+}

@@ -23,6 +23,7 @@ mod adapter;
 mod attention;
 mod backend;
 mod buffer;
+mod cache;
 mod device;
 mod elementwise;
 mod error;
@@ -37,10 +38,11 @@ mod rows;
 pub use adapter::{
     Inner, MOST_RANK, Matrices, accumulate, fill_p, inner, rank_gradient, rank_update,
 };
-pub use attention::{Attended, KvCache, MOST_WIDTH, QkvLayout, attention, attention_backward};
+pub use attention::{Attended, attention, attention_backward};
 #[cfg(feature = "emulator")]
 pub use backend::Emulation;
 pub use buffer::{Buffer, Element};
+pub use cache::{KvCache, MOST_WIDTH, QkvLayout};
 pub use device::{Device, Memory};
 pub use elementwise::{
     Heads, add, add_bias, rms_norm, rms_norm_backward, rope, swiglu, swiglu_backward,

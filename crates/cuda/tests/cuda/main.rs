@@ -2,7 +2,7 @@
 //!
 //! Bounds: an f32 sum of n terms is within n · 2⁻²⁴ of Σ|terms|, and so is a chain of n operations on numbers of about 1.
 //! Inputs are from −1 to 1. Each operation runs twice, with the threads in one order and in the reverse: same bits.
-#![expect(clippy::unwrap_used, reason = "what is missing fails the test")]
+#![expect(clippy::unwrap_used, reason = "what a test makes up is valid")]
 
 mod sources;
 
