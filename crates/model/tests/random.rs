@@ -1,39 +1,13 @@
 //! Models with random weights: benchmarks take them for models, so they have to be ones.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use tlora_model::{
-    Compute, Decoder, Family, Learner, ModelConfig, Projections, PromptGroup, RandomModel,
-    RopeScaling,
-};
+mod support;
+
+use support::{random, small};
+use tlora_model::{Compute, Decoder, Learner, Projections, PromptGroup, RandomModel};
 
 fn model(seed: u64) -> RandomModel {
-    let config = ModelConfig {
-        family: Family::Qwen2,
-        hidden: 64,
-        intermediate: 96,
-        layers: 2,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 16,
-        vocabulary: 96,
-        norm_epsilon: 1e-6,
-        rope_theta: 1e6,
-        rope_scaling: RopeScaling::None,
-        max_positions: 64,
-        sliding_window: None,
-        first_window_layer: 0,
-        qkv_bias: true,
-        output_bias: false,
-        mlp_bias: false,
-        head_norms: false,
-        tied: false,
-    };
-    RandomModel {
-        config,
-        rank: 2,
-        u: 3,
-        seed,
-    }
+    random(small(), seed)
 }
 
 const IDS: [u32; 9] = [5, 9, 2, 6, 91, 3, 5, 8, 0];

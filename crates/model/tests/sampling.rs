@@ -7,7 +7,7 @@ use tlora_format::SigmaSide;
 use tlora_merge::Groups;
 use tlora_model::{Compute, Generator, Learner, PromptGroup, Request, Sample, Sampling};
 
-use support::{adapted, adapter, checkpoint, numbers};
+use support::{adapted, adapter, checkpoint, numbers, sampling};
 
 const PROMPTS: [&[u32]; 5] = [
     &[3, 1, 4],
@@ -27,19 +27,6 @@ fn requests(order: &[usize], samples: usize) -> Vec<Request<'static>> {
             samples,
         })
         .collect()
-}
-
-fn sampling() -> Sampling {
-    Sampling {
-        temperature: 0.9,
-        top_p: 1.0,
-        top_k: 0,
-        max_new_tokens: 12,
-        // One token of about 50: some samples are cut off and some are not.
-        stop: vec![11, 12, 13],
-        seed: 5,
-        step: 3,
-    }
 }
 
 fn bits(samples: &[Sample]) -> Vec<(Vec<u32>, Vec<u32>, bool)> {

@@ -101,6 +101,7 @@ impl<'a> Generator<'a> {
         logits: &Array,
         sampling: &Sampling,
     ) -> Result<()> {
+        // One that has a token, as those in a batch do, has its stream: the rows are theirs in this order.
         let running: Vec<usize> = sources.iter().map_while(|(s, _)| s.slot()).collect();
         let mut streams: Vec<(usize, Stream)> = running
             .iter()

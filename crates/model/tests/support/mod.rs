@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use tlora_checkpoint::Checkpoint;
 use tlora_format::{Adapter, Precision, SigmaSide};
 use tlora_merge::{Groups, Recipe, create};
-use tlora_model::{Compute, Decoder, Projections};
+use tlora_model::{
+    Compute, Decoder, Family, ModelConfig, Projections, RandomModel, RopeScaling, Sampling,
+};
 use tlora_rebuild::Run;
 
 /// Names of the golden cases that begin so.
@@ -61,6 +63,54 @@ pub fn adapted(
     compute: Compute,
 ) -> (Decoder, Projections) {
     Decoder::load_adapted(checkpoint, adapter, compute, &run(), |_| ()).unwrap()
+}
+
+/// A small Qwen2 whose heads are as wide as a device wants them, a multiple of 4.
+pub fn small() -> ModelConfig {
+    ModelConfig {
+        family: Family::Qwen2,
+        hidden: 64,
+        intermediate: 96,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 16,
+        vocabulary: 96,
+        norm_epsilon: 1e-6,
+        rope_theta: 1e6,
+        rope_scaling: RopeScaling::None,
+        max_positions: 64,
+        sliding_window: None,
+        first_window_layer: 0,
+        qkv_bias: true,
+        output_bias: false,
+        mlp_bias: false,
+        head_norms: false,
+        tied: false,
+    }
+}
+
+/// Random weights in a shape, and three numbers that steer them.
+pub fn random(config: ModelConfig, seed: u64) -> RandomModel {
+    RandomModel {
+        config,
+        rank: 2,
+        u: 3,
+        seed,
+    }
+}
+
+/// Drawing where one token of about 30 stops, so that some samples are cut off and some are not.
+pub fn sampling() -> Sampling {
+    Sampling {
+        temperature: 0.9,
+        top_p: 1.0,
+        top_k: 0,
+        max_new_tokens: 12,
+        stop: vec![11, 12, 13],
+        seed: 5,
+        step: 3,
+    }
 }
 
 /// Numbers that look random and are the same everywhere.
