@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sampling and updates at the shapes of Qwen2.5 with random weights, against transformers with PEFT's TinyLoRA.
 
-    cargo build --release --example bench-train
+    cargo build --release --features cuda --example bench-train
     shapes_vs_peft.py --bench target/release/examples/bench-train [--shape 0.5b] [--rounds 3] [--threads 2] [--device cpu]
 
 Both make a model of the shape in memory, f32 activations on a CPU and bf16 on a GPU, with r = 2, u = 13, one group. Sampling draws
@@ -117,7 +117,7 @@ def main() -> None:
     p.add_argument("--new", type=int, default=64)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="the device of the peer")
+    p.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where both run")
     p.add_argument("--peer", action="store_true", help="run transformers and PEFT once, here")
     args = p.parse_args()
     if args.peer:
@@ -126,22 +126,25 @@ def main() -> None:
     if not args.bench:
         p.error("--bench is missing: cargo build --release --example bench-train")
     print(rounds.machine(args.threads))
-    sizes = [f"--{name}={getattr(args, name)}" for name in ["shape", "prompts", "samples", "prompt", "new", "threads"]]
+    sizes = [f"--{name}={getattr(args, name)}" for name in ["shape", "prompts", "samples", "prompt", "new", "threads", "device"]]
 
     found = rounds.alternate(
         args.rounds,
         tlora=lambda: compared(rounds.run([args.bench, *sizes, "--json"], args.threads)),
-        peft=lambda: rounds.run([sys.executable, __file__, "--peer", f"--device={args.device}", *sizes], args.threads),
+        peft=lambda: rounds.run([sys.executable, __file__, "--peer", *sizes], args.threads),
     )
     for phase in ["rollout", "update"]:
         print(f"{phase}: tlora {rounds.median(found['tlora'], phase):.1f} tokens/s, transformers and PEFT {rounds.median(found['peft'], phase):.1f}, ratio {rounds.ratio(found['tlora'], found['peft'], phase)}")
-    print(f"peak memory: {rounds.megabytes(rounds.median(found['tlora'], 'peak_rss_kb'))}, {rounds.megabytes(rounds.median(found['peft'], 'peak_rss_kb'))}")
+    print(f"peak memory of the process: {rounds.megabytes(rounds.median(found['tlora'], 'peak_rss_kb'))}, {rounds.megabytes(rounds.median(found['peft'], 'peak_rss_kb'))}")
+    if args.device == "cuda":
+        print(f"peak memory of the device: {rounds.median(found['tlora'], 'peak_bytes') / 1e6:.0f} MB, {rounds.median(found['peft'], 'peak_device_bytes') / 1e6:.0f} MB")
 
 
 def compared(found: dict) -> dict:
     """The numbers of the only shape that are compared."""
     (shape,) = found["shapes"]
-    return {phase: shape[phase]["tokens_per_second"] for phase in ["rollout", "update"]} | {key: found[key] for key in ["peak_rss_kb", "others"]}
+    speeds = {phase: shape[phase]["tokens_per_second"] for phase in ["rollout", "update"]}
+    return speeds | {"peak_bytes": shape["peak_bytes"]} | {key: found[key] for key in ["peak_rss_kb", "others"]}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 //! How fast a training samples and updates at the shapes of Qwen2.5, with random weights made in memory: no download.
 //!
 //!     cargo run --release --example bench-train -- --shape 0.5b [--prompts 4 --samples 16 --prompt 128 --new 64] [--json]
+//!     cargo run --release --features cuda --example bench-train -- --device cuda --shape 0.5b --shape 7b --samples 64
 //!
 //! Prints for each shape the tokens a second of sampling and of the update, and what share that is of two bounds that are
-//! measured first: the bytes that the device reads in a second, and the products that it computes. A step of decoding has to
+//! measured first: the bytes that the device moves in a second, and the products that it computes. A step of decoding has to
 //! read the weights and the keys and values; an update has to compute every layer twice forward and once backward, and the
 //! head once each way. `benches/shapes_vs_peft.py` runs transformers with PEFT's TinyLoRA at the same shapes.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod bounds;
+mod place;
 mod shapes;
 
 use clap::Parser;
@@ -20,6 +22,7 @@ use tlora_model::{
 };
 
 use bounds::Bounds;
+use place::{Dtype, Place};
 use shapes::{Shape, attention, cache_bytes, head, number, projections};
 
 /// Time sampling and updates at the shapes of Qwen2.5
@@ -40,6 +43,15 @@ struct Arguments {
     /// Tokens of a sample
     #[arg(long, default_value_t = 64)]
     new: usize,
+    /// Tokens of an update that are computed at once; 0 is all
+    #[arg(long, default_value_t = 0)]
+    micro_batch: usize,
+    /// Where it runs
+    #[arg(long, default_value = "cpu")]
+    device: Place,
+    /// The type of weights, keys and values on a GPU; a CPU has float32
+    #[arg(long, default_value = "bfloat16")]
+    dtype: Dtype,
     /// Threads; 0 is all
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -51,7 +63,7 @@ struct Arguments {
 /// What was measured.
 #[derive(Serialize)]
 struct Found {
-    device: &'static str,
+    device: String,
     #[serde(flatten)]
     bounds: Bounds,
     shapes: Vec<Measured>,
@@ -86,13 +98,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(arguments.threads)
         .build_global()?;
-    let bounds = Bounds::measure();
+    if arguments.new < 2 {
+        return Err("--new is the number of tokens after the prompt, of which the first is not timed: at least 2".into());
+    }
+    let compute = arguments.device.compute(arguments.dtype)?;
+    let bounds = Bounds::measure(&compute)?;
     let shapes = arguments.shape.iter();
     let shapes = shapes
-        .map(|&shape| measure(shape, &arguments, &bounds))
+        .map(|&shape| measure(shape, &compute, &arguments, &bounds))
         .collect::<Result<_, _>>()?;
     let found = Found {
-        device: "cpu",
+        device: place::name(&compute),
         bounds,
         shapes,
     };
@@ -104,29 +120,36 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn measure(shape: Shape, sizes: &Arguments, bounds: &Bounds) -> Result<Measured, ModelError> {
+fn measure(
+    shape: Shape,
+    compute: &Compute,
+    sizes: &Arguments,
+    bounds: &Bounds,
+) -> Result<Measured, ModelError> {
     let model = RandomModel {
         config: shape.config(),
         rank: 2,
         u: 13,
         seed: 1,
     };
-    forget_peak();
-    let (decoder, projections) = model.make(Compute::F32, |_| ())?;
+    place::forget_peak(compute);
+    let (decoder, projections) = model.make(compute.clone(), |_| ())?;
     let steering = projections.steering(&[0.01; 13]);
     let vocabulary = model.config.vocabulary;
     let prompts: Vec<Vec<u32>> = (0..sizes.prompts)
         .map(|row| arbitrary(row, sizes.prompt, vocabulary))
         .collect();
-    let rollout = rollout(&decoder, &steering, &prompts, sizes, bounds)?;
+    let number_bytes = place::cache_number(compute);
+    let rollout = rollout(&decoder, &steering, &prompts, sizes, bounds, number_bytes)?;
     let learner = Learner::new(&decoder, &projections);
-    let update = update(&learner, &model.config, &steering, &prompts, sizes, bounds)?;
+    let (update, micro_batch) =
+        update(&learner, &model.config, &steering, &prompts, sizes, bounds)?;
     let plan = decoder.memory_plan(RunSizes {
         slots: sizes.prompts * sizes.samples,
         prompt: sizes.prompt,
         completion: sizes.new,
         samples: sizes.samples,
-        micro_batch: update.tokens,
+        micro_batch,
     });
     Ok(Measured {
         shape: shape.name(),
@@ -134,7 +157,7 @@ fn measure(shape: Shape, sizes: &Arguments, bounds: &Bounds) -> Result<Measured,
         rollout,
         update,
         planned_bytes: plan.peak(),
-        peak_bytes: peak_bytes(),
+        peak_bytes: place::peak(compute),
     })
 }
 
@@ -145,6 +168,7 @@ fn rollout(
     prompts: &[Vec<u32>],
     sizes: &Arguments,
     bounds: &Bounds,
+    number_bytes: usize,
 ) -> Result<Phase, ModelError> {
     let requests: Vec<Request<'_>> = prompts
         .iter()
@@ -170,7 +194,7 @@ fn rollout(
     let config = decoder.config();
     let keys = number(sizes.prompt) + number(sizes.new) / 2.0;
     // A prompt's keys are read for each of its samples: no kernel here keeps them in between.
-    let cache = number(running) * keys * cache_bytes(config);
+    let cache = number(running) * keys * cache_bytes(config, number_bytes);
     let embedding = if config.tied { 0.0 } else { 2.0 * head(config) };
     let bytes = number(decoder.bytes()) - embedding + cache;
     let operations = 2.0 * (projections(config) + head(config)) + attention(config, keys);
@@ -183,7 +207,7 @@ fn rollout(
     })
 }
 
-/// One gradient of v over all samples, twice; the second one counts.
+/// The gradient of v over all samples, twice; the second one counts. Gives the tokens of the largest micro-batch too.
 fn update(
     learner: &Learner<'_>,
     config: &ModelConfig,
@@ -191,7 +215,7 @@ fn update(
     prompts: &[Vec<u32>],
     sizes: &Arguments,
     bounds: &Bounds,
-) -> Result<Phase, ModelError> {
+) -> Result<(Phase, usize), ModelError> {
     let samples: Vec<Vec<u32>> = (0..sizes.samples)
         .map(|row| arbitrary(1000 + row, sizes.new, config.vocabulary))
         .collect();
@@ -202,28 +226,48 @@ fn update(
             completions: samples.iter().map(Vec::as_slice).collect(),
         })
         .collect();
+    let lots = micro_batches(&groups, sizes.micro_batch);
     let mut seconds = 0.0;
     for _ in 0..2 {
         let start = Instant::now();
-        let (_, gradient) = learner.gradient(&groups, steering, 1.0, |scores| {
-            scores.iter().map(|s| vec![1.0; s.len()]).collect()
-        })?;
-        std::hint::black_box(learner.v_gradient(&gradient));
+        for groups in &lots {
+            let (_, gradient) = learner.gradient(groups, steering, 1.0, |scores| {
+                scores.iter().map(|s| vec![1.0; s.len()]).collect()
+            })?;
+            std::hint::black_box(learner.v_gradient(&gradient));
+        }
         seconds = start.elapsed().as_secs_f64();
     }
-    let tokens: usize = groups.iter().map(PromptGroup::tokens).sum();
+    let count = |groups: &[PromptGroup<'_>]| groups.iter().map(PromptGroup::tokens).sum::<usize>();
+    let tokens = count(&groups);
+    let largest = lots.iter().map(|groups| count(groups)).max();
     let scored = number(sizes.prompts * sizes.samples * sizes.new);
     let keys = number(sizes.prompt) + number(sizes.new) / 2.0;
     // Forward, again, and the gradient of the inputs; attention's way back has five products where the way there has two.
     let layers = 6.0 * projections(config) + 4.5 * attention(config, keys);
     let operations = layers * number(tokens) + 4.0 * head(config) * scored;
-    Ok(Phase {
+    let phase = Phase {
         seconds,
         tokens,
         tokens_per_second: number(tokens) / seconds,
         share_of_bytes: None,
         share_of_operations: operations / bounds.operations / seconds,
-    })
+    };
+    Ok((phase, largest.unwrap_or(0)))
+}
+
+/// Groups that are computed together: as many as have at most `tokens` tokens, one at least; all for 0.
+fn micro_batches<'g, 'a>(
+    groups: &'g [PromptGroup<'a>],
+    tokens: usize,
+) -> Vec<&'g [PromptGroup<'a>]> {
+    let most = groups.iter().map(PromptGroup::tokens).max().unwrap_or(1);
+    let together = if tokens == 0 {
+        groups.len()
+    } else {
+        (tokens / most).max(1)
+    };
+    groups.chunks(together.max(1)).collect()
 }
 
 /// Tokens that mean nothing, different in every row.
@@ -234,7 +278,7 @@ fn arbitrary(row: usize, count: usize, vocabulary: usize) -> Vec<u32> {
 
 fn print_table(found: &Found) {
     println!(
-        "{}: reads {:.1} GB/s, multiplies {:.0} GFLOP/s",
+        "{}: moves {:.1} GB/s, multiplies {:.0} GFLOP/s",
         found.device,
         found.bounds.bytes / 1e9,
         found.bounds.operations / 1e9
@@ -259,17 +303,4 @@ fn print_table(found: &Found) {
             ),
         );
     }
-}
-
-/// Lets the peak of the resident memory begin anew, where that can be had: a shape before this one may have been larger.
-fn forget_peak() {
-    drop(fs_err::write("/proc/self/clear_refs", "5"));
-}
-
-/// The peak of the resident memory, where /proc says it.
-fn peak_bytes() -> Option<usize> {
-    let status = fs_err::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    let kibibytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024)
 }

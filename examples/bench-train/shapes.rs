@@ -69,9 +69,9 @@ pub(crate) fn head(config: &ModelConfig) -> f64 {
     number(config.vocabulary * config.hidden)
 }
 
-/// Bytes of the f32 keys and values of one token.
-pub(crate) fn cache_bytes(config: &ModelConfig) -> f64 {
-    number(config.layers * 2 * config.kv_heads * config.head_dim * size_of::<f32>())
+/// Bytes of the keys and values of one token, each number of which has `bytes`.
+pub(crate) fn cache_bytes(config: &ModelConfig, bytes: usize) -> f64 {
+    number(config.layers * 2 * config.kv_heads * config.head_dim * bytes)
 }
 
 /// Floating-point operations of all heads for one token that attends to so many keys.

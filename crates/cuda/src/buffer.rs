@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "numbers are looked at as bytes")]
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::device::Device;
 use crate::error::{Result, want};
@@ -37,13 +38,27 @@ element! {
     i32, "ri", "wi";
 }
 
-/// So many elements on a device. Given back when dropped.
+/// So many elements on a device. The memory is given back when the last buffer on it is dropped.
 #[derive(Debug)]
 pub struct Buffer<T: Element> {
-    device: Device,
+    memory: Arc<Memory>,
     address: u64,
     len: usize,
     element: PhantomData<T>,
+}
+
+/// What the device gave.
+#[derive(Debug)]
+struct Memory {
+    device: Device,
+    address: u64,
+    bytes: usize,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.device.release(self.address, self.bytes);
+    }
 }
 
 impl<T: Element> Buffer<T> {
@@ -52,10 +67,31 @@ impl<T: Element> Buffer<T> {
     /// # Errors
     /// The device has not so much left.
     pub fn uninitialised(device: &Device, len: usize) -> Result<Self> {
-        let address = device.allocate(len * size_of::<T>())?;
-        Ok(Self {
+        let bytes = len * size_of::<T>();
+        let address = device.allocate(bytes)?;
+        let memory = Memory {
             device: device.clone(),
             address,
+            bytes,
+        };
+        Ok(Self {
+            memory: Arc::new(memory),
+            address,
+            len,
+            element: PhantomData,
+        })
+    }
+
+    /// Some of the elements, in the same memory: what is written to one is read from the other. Buffers of f32 that kernels
+    /// read as activations have to begin at a multiple of four elements.
+    ///
+    /// # Errors
+    /// They go beyond the end.
+    pub fn part(&self, at: usize, len: usize) -> Result<Self> {
+        self.inside("part", at, len)?;
+        Ok(Self {
+            memory: self.memory.clone(),
+            address: self.place(at),
             len,
             element: PhantomData,
         })
@@ -95,8 +131,8 @@ impl<T: Element> Buffer<T> {
 
     /// Where it is.
     #[must_use]
-    pub const fn device(&self) -> &Device {
-        &self.device
+    pub fn device(&self) -> &Device {
+        &self.memory.device
     }
 
     /// Writes zeros.
@@ -104,7 +140,7 @@ impl<T: Element> Buffer<T> {
     /// # Errors
     /// The driver's.
     pub fn clear(&mut self) -> Result<()> {
-        self.device.backend().clear(self.address, self.bytes())
+        self.device().backend().clear(self.address, self.bytes())
     }
 
     /// Overwrites elements from `at` on with values of the host. Waits until they are there.
@@ -113,7 +149,7 @@ impl<T: Element> Buffer<T> {
     /// They go beyond the end.
     pub fn upload(&mut self, at: usize, values: &[T]) -> Result<()> {
         self.inside("upload", at, values.len())?;
-        self.device
+        self.device()
             .backend()
             .upload(self.place(at), as_bytes(values))
     }
@@ -128,7 +164,7 @@ impl<T: Element> Buffer<T> {
         let bytes = unsafe {
             std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), self.bytes())
         };
-        self.device.backend().download(self.address, bytes)?;
+        self.device().backend().download(self.address, bytes)?;
         Ok(values)
     }
 
@@ -139,11 +175,11 @@ impl<T: Element> Buffer<T> {
     pub fn copy_from(&mut self, at: usize, from: &Self, from_at: usize, len: usize) -> Result<()> {
         self.inside("copy", at, len)?;
         from.inside("copy", from_at, len)?;
-        if self.device != from.device {
+        if self.device() != from.device() {
             return Err(crate::CudaError::OtherDevice { operation: "copy" });
         }
         let bytes = len * size_of::<T>();
-        self.device
+        self.device()
             .backend()
             .copy(from.place(from_at), self.place(at), bytes)
     }
@@ -170,12 +206,6 @@ impl<T: Element> Buffer<T> {
 
     pub(crate) const fn address(&self) -> u64 {
         self.address
-    }
-}
-
-impl<T: Element> Drop for Buffer<T> {
-    fn drop(&mut self) {
-        self.device.release(self.address, self.bytes());
     }
 }
 

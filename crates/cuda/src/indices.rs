@@ -24,6 +24,17 @@ impl Indices {
         })
     }
 
+    /// Some of them, in the same memory; the bound stays that of all.
+    ///
+    /// # Errors
+    /// They go beyond the end.
+    pub fn part(&self, at: usize, len: usize) -> Result<Self> {
+        Ok(Self {
+            values: self.values.part(at, len)?,
+            bound: self.bound,
+        })
+    }
+
     /// How many.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -41,6 +41,9 @@ impl Query {
     }
 }
 
+/// Numbers of a query on the device.
+const NUMBERS: usize = 5;
+
 /// Queries of a batch on the device, one for each token.
 #[derive(Debug)]
 pub struct Queries {
@@ -55,7 +58,7 @@ impl Queries {
     /// # Errors
     /// A token attends to nothing.
     pub fn new(device: &Device, queries: &[Query]) -> Result<Self> {
-        let mut values = Vec::with_capacity(queries.len() * 5);
+        let mut values = Vec::with_capacity(queries.len() * NUMBERS);
         let mut bound = 0;
         for query in queries {
             if query.skip >= query.keys() {
@@ -83,6 +86,18 @@ impl Queries {
             values: Buffer::from_slice(device, &values)?,
             tokens: queries.len(),
             bound,
+        })
+    }
+
+    /// Those of some adjacent tokens, in the same memory; the bound stays that of all.
+    ///
+    /// # Errors
+    /// They go beyond the end.
+    pub fn part(&self, at: usize, tokens: usize) -> Result<Self> {
+        Ok(Self {
+            values: self.values.part(at * NUMBERS, tokens * NUMBERS)?,
+            tokens,
+            bound: self.bound,
         })
     }
 

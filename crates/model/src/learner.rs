@@ -3,8 +3,8 @@
 //! No weight has a gradient. The forward pass keeps the input of each layer; the backward pass computes a layer's
 //! activations again from it. A prompt is computed once for all its completions, and its gradient is the sum of theirs.
 
-use crate::decoder::Decoder;
 use crate::decoder::batch::{Batch, Run, aligned};
+use crate::decoder::{Compute, Decoder};
 use crate::error::{ModelError, Result};
 use crate::ops::array::Array;
 use crate::ops::elementwise::{gather_rows, rms_norm, rms_norm_backward, scatter_rows};
@@ -44,9 +44,6 @@ pub struct Learner<'a> {
     head_rows: usize,
 }
 
-/// Logits that are held at once, in numbers.
-const HEAD_NUMBERS: usize = 16 << 20;
-
 impl<'a> Learner<'a> {
     /// A learner on a loaded model.
     #[must_use]
@@ -54,7 +51,7 @@ impl<'a> Learner<'a> {
         Self {
             decoder,
             projections,
-            head_rows: head_rows(decoder.config.vocabulary),
+            head_rows: head_rows(&decoder.compute, decoder.config.vocabulary),
         }
     }
 
@@ -159,9 +156,15 @@ impl<'a> Learner<'a> {
     }
 }
 
-/// Rows of logits that are held at once.
-pub(crate) fn head_rows(vocabulary: usize) -> usize {
-    (HEAD_NUMBERS / vocabulary).clamp(1, 1024)
+/// Rows of logits that are held at once: as many as are as fast as more.
+pub(crate) fn head_rows(compute: &Compute, vocabulary: usize) -> usize {
+    let (numbers, most) = match compute {
+        Compute::F32 | Compute::F64 => (16 << 20, 1024),
+        // A product fills a GPU with some thousand rows only.
+        #[cfg(feature = "cuda")]
+        Compute::Cuda { .. } => (256 << 20, 2048),
+    };
+    (numbers / vocabulary).clamp(1, most)
 }
 
 /// Groups as one batch.

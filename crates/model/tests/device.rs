@@ -7,8 +7,8 @@ mod support;
 
 use tlora_cuda::{Device, Storage};
 use tlora_model::{
-    Compute, Decoder, Generator, Learner, ModelConfig, Projections, PromptGroup, Request, Sample,
-    Sampling,
+    Compute, Decoder, Generator, Learner, ModelConfig, Projections, PromptGroup, Request, RunSizes,
+    Sample, Sampling,
 };
 
 use support::{numbers, random, sampling, small};
@@ -245,5 +245,82 @@ fn logits_are_those_of_this_machine() {
             .zip(&wanted)
             .fold(0.0, |worst: f32, (a, b)| worst.max((a - b).abs()));
         assert!(worst < 2e-6, "{case}: logits differ by {worst}");
+    }
+}
+
+/// The plan that is printed before a run counts the buffers that live at once: within a tenth of what the device had to give, for
+/// sampling and for an update, where keys, activations or logits are most of it.
+#[test]
+fn memory_is_what_the_plan_says() {
+    let (logits, activations, inputs) = ((96, 2000, 2), (384, 96, 2), (64, 96, 8));
+    let cases = [
+        (Storage::F32, vec![activations]),
+        (Storage::Bf16, vec![logits, activations, inputs]),
+    ];
+    for (storage, shapes) in cases {
+        for (intermediate, vocabulary, layers) in shapes {
+            let config = ModelConfig {
+                hidden: 64,
+                intermediate,
+                vocabulary,
+                layers,
+                max_positions: 256,
+                ..small()
+            };
+            let compute = device(storage);
+            let Compute::Cuda { device, .. } = &compute else {
+                panic!("not a device");
+            };
+            let (decoder, projections) = made(&config, compute.clone());
+            let sizes = RunSizes {
+                slots: 8,
+                prompt: 13,
+                completion: 20,
+                samples: 4,
+                micro_batch: 89,
+            };
+            let plan = decoder.memory_plan(sizes);
+            let held = device.memory().unwrap().held;
+            let peak = |planned: usize, phase: &str| {
+                let peak = device.memory().unwrap().peak as f64;
+                device.forget_peak();
+                let planned = planned as f64;
+                assert!(
+                    (0.9..1.1).contains(&(planned / peak)),
+                    "{storage:?} {config:?}: {phase} planned {planned}, held {peak}: {plan:?}"
+                );
+            };
+            device.forget_peak();
+            let requests: Vec<Request<'_>> = ["a", "b", "c"]
+                .iter()
+                .map(|id| Request {
+                    id,
+                    prompt: PROMPTS[2],
+                    samples: 4,
+                })
+                .collect();
+            let greedy = Sampling::greedy(20, Vec::new());
+            let generator = Generator::new(&decoder, 8);
+            drop(
+                generator
+                    .generate(&requests, &greedy, None, |_| ())
+                    .unwrap(),
+            );
+            peak(held + plan.cache + plan.sampling, "sampling");
+            let completion: Vec<u32> = (0..20).collect();
+            let groups = [PromptGroup {
+                prompt: PROMPTS[2],
+                completions: vec![&completion; 4],
+            }];
+            assert_eq!(groups[0].tokens(), 89);
+            let steering = projections.steering(&[0.3, -0.2, 0.1]);
+            let gradient =
+                Learner::new(&decoder, &projections).gradient(&groups, &steering, 1.0, |scores| {
+                    scores.iter().map(|s| vec![1.0; s.len()]).collect()
+                });
+            drop(gradient.unwrap());
+            let update = plan.layer_inputs + plan.layer.max(plan.head);
+            peak(held + update, "the update");
+        }
     }
 }

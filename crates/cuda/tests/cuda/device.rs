@@ -37,6 +37,23 @@ fn parts_of_buffers_are_copied() {
     assert!(to.upload(3, &[1]).is_err());
 }
 
+/// A part is the same memory, which lives as long as any of its buffers.
+#[test]
+fn parts_of_buffers_share_their_memory() {
+    let device = Device::emulated();
+    let mut whole = Buffer::from_slice(&device, &[1_u32, 2, 3, 4]).unwrap();
+    let part = whole.part(1, 2).unwrap();
+    whole.upload(2, &[7]).unwrap();
+    assert_eq!(part.download().unwrap(), [2, 7]);
+    assert!(whole.part(3, 2).is_err());
+    assert!(whole.part(usize::MAX, 2).is_err());
+    drop(whole);
+    assert_eq!(part.download().unwrap(), [2, 7]);
+    assert_eq!(device.memory().unwrap().held, 16);
+    drop(part);
+    assert_eq!(device.memory().unwrap().held, 0);
+}
+
 #[test]
 fn sizes_and_devices_are_compared() {
     let device = Device::emulated();

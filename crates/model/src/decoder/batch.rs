@@ -116,6 +116,23 @@ impl<'a> Prepared<'a> {
         })
     }
 
+    /// Some adjacent tokens of a batch that is on a device, for a batch of this machine that stays empty.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn part<'e>(
+        &self,
+        empty: &'e Batch,
+        at: usize,
+        tokens: usize,
+    ) -> Result<Prepared<'e>> {
+        Ok(Prepared {
+            batch: empty,
+            cos: Vec::new(),
+            sin: Vec::new(),
+            windowed: Vec::new(),
+            there: Some(self.on_device("a part of a batch")?.part(at, tokens)?),
+        })
+    }
+
     #[cfg(feature = "cuda")]
     pub(crate) fn on_device(&self, operation: &'static str) -> Result<&DeviceBatch> {
         let there = self.there.as_ref();

@@ -128,6 +128,18 @@ impl Decoder {
         self.embedding.rows(ids)
     }
 
+    /// The same for tokens that are on the device, of the vocabulary because they were drawn there.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn embed_there(&self, ids: &tlora_cuda::Buffer<u32>) -> Result<Array> {
+        match &self.embedding {
+            Packed::Device(_, matrix) => crate::ops::device::linear::rows_there(matrix, ids),
+            Packed::F32(_) | Packed::F64(_) => Err(ModelError::NotImplemented {
+                operation: "embedding",
+                found: "tokens in another place than the weights".to_owned(),
+            }),
+        }
+    }
+
     pub(crate) fn prepared<'a>(&self, batch: &'a Batch) -> Result<Prepared<'a>> {
         Prepared::new(batch, &self.config, &self.rotary, &self.compute)
     }
@@ -145,10 +157,24 @@ impl Decoder {
         caches: &mut [LayerCache],
         steering: Option<&Steering>,
     ) -> Result<Array> {
-        let prepared = self.prepared(batch)?;
-        let mut x = self.embed(&batch.ids)?;
+        self.layers(
+            self.embed(&batch.ids)?,
+            &self.prepared(batch)?,
+            caches,
+            steering,
+        )
+    }
+
+    /// The same from the hidden states that the first layer reads.
+    pub(crate) fn layers(
+        &self,
+        mut x: Array,
+        prepared: &Prepared<'_>,
+        caches: &mut [LayerCache],
+        steering: Option<&Steering>,
+    ) -> Result<Array> {
         for (layer, cache) in self.layers.iter().zip(caches) {
-            x = layer.forward(&x, &prepared, cache, steering)?;
+            x = layer.forward(&x, prepared, cache, steering)?;
         }
         Ok(x)
     }
@@ -173,8 +199,12 @@ impl Decoder {
 
     /// Logits of some tokens of a batch, rows × vocabulary.
     pub(crate) fn logits(&self, hidden: &Array, rows: &[usize]) -> Result<Array> {
-        let hidden = gather_rows(hidden, rows)?;
-        let normed = rms_norm(&hidden, &self.final_norm, self.config.norm_epsilon)?;
+        self.all_logits(&gather_rows(hidden, rows)?)
+    }
+
+    /// Logits of all tokens of a batch.
+    pub(crate) fn all_logits(&self, hidden: &Array) -> Result<Array> {
+        let normed = rms_norm(hidden, &self.final_norm, self.config.norm_epsilon)?;
         self.head().product(&normed)
     }
 }

@@ -3,11 +3,13 @@
 //! A prompt is computed once for all its samples, whose own keys and values follow it in rows of their own. Every step
 //! computes one token of each running sample and some tokens of prompts that are about to start, in one batch.
 
+#[cfg(feature = "cuda")]
+mod ahead;
 mod sample;
 mod slots;
 
-use crate::decoder::Decoder;
 use crate::decoder::batch::Batch;
+use crate::decoder::{Compute, Decoder};
 use crate::error::{ModelError, Result};
 use crate::ops::array::Array;
 use crate::ops::attention::LayerCache;
@@ -19,6 +21,8 @@ use rayon::prelude::*;
 pub use sample::Sampling;
 use sample::{Stream, draw};
 use slots::{Slots, Source};
+#[cfg(feature = "cuda")]
+use tlora_cuda::Buffer;
 
 /// A prompt, and how many samples are wanted of it.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +54,17 @@ pub struct Generator<'a> {
 }
 
 /// Tokens of prompts in one batch.
-const PROMPT_TOKENS: usize = 512;
+pub(crate) const PROMPT_TOKENS: usize = 512;
+
+/// Tokens of each sample that are drawn before this machine looks whether it has come to its end: one here, some on a device,
+/// where looking costs the time of many kernels.
+pub(crate) const fn steps_ahead(compute: &Compute) -> usize {
+    match compute {
+        Compute::F32 | Compute::F64 => 1,
+        #[cfg(feature = "cuda")]
+        Compute::Cuda { .. } => 8,
+    }
+}
 
 impl<'a> Generator<'a> {
     /// A generator that runs so many samples at once.
@@ -75,9 +89,25 @@ impl<'a> Generator<'a> {
     ) -> Result<Vec<Vec<Sample>>> {
         sampling.check()?;
         self.check(requests, sampling)?;
-        let mut slots = Slots::new(requests, sampling, self.slots);
+        let ahead = steps_ahead(&self.decoder.compute);
+        let mut slots = Slots::new(requests, sampling, self.slots, ahead - 1);
         let mut caches = self.caches(slots.rows())?;
         while slots.refill() {
+            #[cfg(feature = "cuda")]
+            if sampling.is_plain()
+                && let Compute::Cuda { device, .. } = &self.decoder.compute
+                && let Some(running) = slots.decoding()
+            {
+                let steps = ahead::Ahead {
+                    decoder: self.decoder,
+                    device,
+                    sampling,
+                    steering,
+                };
+                let drawn_each = steps.run(&mut slots, &running, ahead, &mut caches)?;
+                drawn_each.into_iter().for_each(&mut drawn);
+                continue;
+            }
             let mut batch = Batch::default();
             let sources = slots.fill(&mut batch, PROMPT_TOKENS);
             if !batch.is_empty() {
@@ -111,7 +141,7 @@ impl<'a> Generator<'a> {
         if let Array::Device(logits) = logits
             && sampling.is_plain()
         {
-            let rest = logits.slice(running.len(), sources.len() - running.len())?;
+            let rest = logits.part(running.len(), sources.len() - running.len())?;
             slots.take_prompt_logits(&sources[running.len()..], &rest.buffer.download()?);
             return draw_there(slots, streams, logits, sampling);
         }
@@ -125,7 +155,7 @@ impl<'a> Generator<'a> {
             .map(|((_, stream), row)| draw(&mut row.to_vec(), sampling, stream))
             .collect();
         for ((slot, stream), token) in streams.into_iter().zip(tokens) {
-            slots.push(slot, stream, token, sampling);
+            slots.push(slot, stream, &[token], sampling);
         }
         Ok(())
     }
@@ -167,10 +197,13 @@ fn draw_there(
     } else {
         streams.iter_mut().map(|(_, s)| s.next()).collect()
     };
-    let rows = logits.slice(0, streams.len())?;
-    let tokens = device::head::draw(&rows, sampling.temperature, &uniforms)?;
+    let rows = logits.part(0, streams.len())?;
+    let uniforms = Buffer::from_slice(logits.on(), &uniforms)?;
+    let drawn = device::head::draw(&rows, sampling.temperature, &uniforms)?;
+    let tokens = drawn.tokens.download()?.into_iter();
+    let tokens = tokens.zip(drawn.log_probs.download()?);
     for ((slot, stream), token) in streams.into_iter().zip(tokens) {
-        slots.push(slot, stream, token, sampling);
+        slots.push(slot, stream, &[token], sampling);
     }
     Ok(())
 }

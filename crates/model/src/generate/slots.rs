@@ -61,7 +61,13 @@ pub(super) struct Slots<'a> {
 }
 
 impl<'a> Slots<'a> {
-    pub(super) fn new(requests: &'a [Request<'a>], sampling: &Sampling, slots: usize) -> Self {
+    /// `ahead` tokens of a sample may be computed after its last one.
+    pub(super) fn new(
+        requests: &'a [Request<'a>],
+        sampling: &Sampling,
+        slots: usize,
+        ahead: usize,
+    ) -> Self {
         let samples: usize = requests.iter().map(|request| request.samples).sum();
         let slots = slots.min(samples).max(1);
         let longest = requests.iter().map(|request| request.prompt.len()).max();
@@ -71,7 +77,7 @@ impl<'a> Slots<'a> {
             requests,
             max_new_tokens: sampling.max_new_tokens,
             prompt_rows: aligned(longest.unwrap_or(1)),
-            own_rows: aligned(sampling.max_new_tokens),
+            own_rows: aligned(sampling.max_new_tokens + ahead),
             areas: (0..areas).map(|_| None).collect(),
             running: (0..slots).map(|_| None).collect(),
             next: (0, 0),
@@ -209,36 +215,76 @@ impl<'a> Slots<'a> {
                 // Nobody needs them any more, and they are as long as the vocabulary.
                 area.logits = None;
             }
-            self.push(slot, stream, token, sampling);
+            self.push(slot, stream, &[token], sampling);
             drawn += 1;
         }
         drawn
+    }
+
+    /// The last token of each running sample with the slot, if all samples have one and no prompt is still to be computed.
+    #[cfg(feature = "cuda")]
+    pub(super) fn decoding(&self) -> Option<Vec<(usize, u32)>> {
+        let complete = |area: &Loaded| area.run.len == self.requests[area.request].prompt.len();
+        if !self.areas.iter().flatten().all(complete) {
+            return None;
+        }
+        let running = self.running.iter().enumerate();
+        let running = running.filter_map(|(slot, running)| Some((slot, running.as_ref()?)));
+        running
+            .map(|(slot, running)| Some((slot, *running.sample.tokens.last()?)))
+            .collect()
+    }
+
+    /// Steps until no running sample may go on.
+    #[cfg(feature = "cuda")]
+    pub(super) fn longest(&self) -> usize {
+        let running = self.running.iter().flatten();
+        let left = running.map(|running| self.max_new_tokens - running.sample.tokens.len());
+        left.max().unwrap_or(0)
+    }
+
+    /// Puts a token of a running sample into the batch that is not drawn yet.
+    #[cfg(feature = "cuda")]
+    pub(super) fn go_ahead(&mut self, slot: usize, batch: &mut Batch) {
+        if let Some(running) = &mut self.running[slot]
+            && let Some(area) = &self.areas[running.area]
+        {
+            batch.push(0, area.run, &mut running.own);
+        }
     }
 
     pub(super) fn take_stream(&mut self, slot: usize) -> Option<Stream> {
         self.running[slot].as_mut()?.stream.take()
     }
 
-    /// A sample's next token. One that ends leaves its slot, and the last one of a prompt its area.
+    /// A sample's next tokens, up to the one that ends it; gives how many. One that ends leaves its slot, and the last one of a
+    /// prompt its area.
     pub(super) fn push(
         &mut self,
         slot: usize,
         stream: Stream,
-        (token, log_prob): (u32, f32),
+        tokens: &[(u32, f32)],
         sampling: &Sampling,
-    ) {
+    ) -> usize {
         let Some(mut running) = self.running[slot].take() else {
-            return;
+            return 0;
         };
-        running.sample.tokens.push(token);
-        running.sample.log_probs.push(log_prob);
-        let stopped = sampling.stop.contains(&token);
-        if !stopped && running.sample.tokens.len() < self.max_new_tokens {
-            running.stream = Some(stream);
-            self.running[slot] = Some(running);
-            return;
+        for (&(token, log_prob), taken) in tokens.iter().zip(1..) {
+            running.sample.tokens.push(token);
+            running.sample.log_probs.push(log_prob);
+            let stopped = sampling.stop.contains(&token);
+            if stopped || running.sample.tokens.len() >= self.max_new_tokens {
+                running.sample.truncated = !stopped;
+                self.end(running);
+                return taken;
+            }
         }
-        running.sample.truncated = !stopped;
+        running.stream = Some(stream);
+        self.running[slot] = Some(running);
+        tokens.len()
+    }
+
+    fn end(&mut self, running: Running) {
         self.done[running.request][running.number] = running.sample;
         if let Some(area) = &mut self.areas[running.area] {
             area.open -= 1;

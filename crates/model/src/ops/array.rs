@@ -54,6 +54,15 @@ impl Array {
         }
     }
 
+    /// The array on the device, to change it.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn device_mut(&mut self, operation: &'static str) -> Result<&mut DeviceArray> {
+        match self {
+            Self::Host(_) => Err(elsewhere(operation)),
+            Self::Device(array) => Ok(array),
+        }
+    }
+
     pub(crate) fn dtype(&self) -> DType {
         match self {
             Self::Host(tensor) => tensor.dtype(),

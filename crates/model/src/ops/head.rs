@@ -42,16 +42,17 @@ pub(crate) struct Scored {
 impl Head<'_> {
     /// Scores the target of each row of hidden states.
     pub(crate) fn scores(&self, hidden: &Array) -> Result<Scored> {
+        on_device!(hidden, hidden => device::head::scores(self, hidden));
         let mut scores = Vec::with_capacity(self.targets.len());
         let mut kept = None;
         for (start, targets) in self.lots() {
             let logits = self.weights.product(&hidden.slice(start, targets.len())?)?;
             scores.extend(self.scores_of(&logits, targets)?);
-            kept = Some(logits);
+            kept = self.is_one_lot().then_some(logits);
         }
         Ok(Scored {
             scores,
-            logits: kept.filter(|_| self.targets.len() <= self.rows_at_once),
+            logits: kept,
         })
     }
 
@@ -62,6 +63,7 @@ impl Head<'_> {
         mut kept: Option<Array>,
         coefficients: &[f64],
     ) -> Result<Array> {
+        on_device!(hidden, hidden => device::head::backward(self, hidden, kept, coefficients));
         let mut grads = Vec::new();
         for ((start, targets), coefficients) in
             self.lots().zip(coefficients.chunks(self.rows_at_once))
@@ -81,7 +83,6 @@ impl Head<'_> {
 
     /// The scores of some rows of logits.
     fn scores_of(&self, logits: &Array, targets: &[u32]) -> Result<Vec<TokenScore>> {
-        on_device!(logits, logits => device::head::scores(logits, targets, self.temperature));
         with_element!(logits.dtype(), "log-probabilities", T => read::<T, _>(logits, "log-probabilities", |logits| {
             let inverse = T::of(1.0 / self.temperature);
             let rows = logits.par_chunks_exact(self.weights.outputs()).zip(targets);
@@ -103,9 +104,6 @@ impl Head<'_> {
         targets: &[u32],
         coefficients: &[f64],
     ) -> Result<()> {
-        on_device!(&mut *logits, logits => {
-            device::head::gradient(logits, targets, self.temperature, coefficients)
-        });
         with_element!(logits.dtype(), "log-probabilities", T => change::<T, _>(logits, "log-probabilities", |logits| {
             let inverse = T::of(1.0 / self.temperature);
             let rows = logits.par_chunks_exact_mut(self.weights.outputs());
@@ -116,7 +114,12 @@ impl Head<'_> {
         }))
     }
 
-    fn lots(&self) -> impl Iterator<Item = (usize, &[u32])> {
+    /// Whether all logits are held at once.
+    pub(super) const fn is_one_lot(&self) -> bool {
+        self.targets.len() <= self.rows_at_once
+    }
+
+    pub(super) fn lots(&self) -> impl Iterator<Item = (usize, &[u32])> {
         let starts = (0..).step_by(self.rows_at_once);
         starts.zip(self.targets.chunks(self.rows_at_once))
     }

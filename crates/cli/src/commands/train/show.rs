@@ -46,10 +46,11 @@ pub(super) fn start(config: &RunConfig, policy: &Policy, problems: &Problems, pl
     note(format_args!("v begins as       {begin}"));
     let bytes = |bytes: usize| size(bytes as u64);
     note(format_args!(
-        "memory            {}: weights {}, keys and values {}, layer inputs {}, one layer {}, logits {}",
+        "memory            {}: weights {}; keys and values {}, a step of sampling {}; or layer inputs {}, one layer {} or logits {}",
         bytes(plan.peak()),
         bytes(plan.weights),
         bytes(plan.cache),
+        bytes(plan.sampling),
         bytes(plan.layer_inputs),
         bytes(plan.layer),
         bytes(plan.head)

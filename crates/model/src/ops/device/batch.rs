@@ -46,6 +46,22 @@ impl DeviceBatch {
         })
     }
 
+    /// What layers need of some adjacent tokens, without the way back.
+    pub(crate) fn part(&self, at: usize, tokens: usize) -> Result<Self> {
+        let half = self.cos.len() / self.rows.len().max(1);
+        let table = |table: &Buffer<f32>| table.part(at * half, tokens * half);
+        let windowed = self.windowed.as_ref();
+        Ok(Self {
+            cos: table(&self.cos)?,
+            sin: table(&self.sin)?,
+            rows: self.rows.part(at, tokens)?,
+            full: self.full.part(at, tokens)?,
+            windowed: windowed
+                .map(|attending| attending.part(at, tokens))
+                .transpose()?,
+        })
+    }
+
     pub(super) const fn tables(&self) -> (&Buffer<f32>, &Buffer<f32>) {
         (&self.cos, &self.sin)
     }
@@ -75,6 +91,16 @@ impl DeviceBatch {
 }
 
 impl Attending {
+    /// Of some adjacent tokens, without the way back.
+    fn part(&self, at: usize, tokens: usize) -> Result<Self> {
+        Ok(Self {
+            queries: Vec::new(),
+            rows: Vec::new(),
+            on_device: self.on_device.part(at, tokens)?,
+            ranges: OnceLock::new(),
+        })
+    }
+
     fn new(device: &Device, queries: &[tlora_kernels::Query], rows: &[u32]) -> Result<Self> {
         let query = |query: &tlora_kernels::Query| Query {
             prefix_start: query.prefix_start,

@@ -27,9 +27,13 @@ pub(crate) fn transposed_product(matrix: &Matrix, grad: &Array) -> Result<Array>
 
 /// Rows of an embedding.
 pub(crate) fn rows(device: &Device, matrix: &Matrix, numbers: &[u32]) -> Result<Array> {
-    let ids = Buffer::from_slice(device, numbers)?;
-    let mut rows = DeviceArray::uninitialised(device, numbers.len(), matrix.columns())?;
-    matrix.rows(&ids, &mut rows.buffer)?;
+    rows_there(matrix, &Buffer::from_slice(device, numbers)?)
+}
+
+/// Rows of an embedding whose numbers are on the device.
+pub(crate) fn rows_there(matrix: &Matrix, numbers: &Buffer<u32>) -> Result<Array> {
+    let mut rows = DeviceArray::uninitialised(numbers.device(), numbers.len(), matrix.columns())?;
+    matrix.rows(numbers, &mut rows.buffer)?;
     Ok(Array::Device(rows))
 }
 

@@ -48,8 +48,16 @@ impl DeviceArray {
         self.buffer.len() / self.columns.max(1)
     }
 
-    pub(crate) const fn on(&self) -> &Device {
+    pub(crate) fn on(&self) -> &Device {
         self.buffer.device()
+    }
+
+    /// Some adjacent rows, in the same memory.
+    pub(crate) fn part(&self, start: usize, len: usize) -> Result<Self> {
+        Ok(Self {
+            buffer: self.buffer.part(start * self.columns, len * self.columns)?,
+            columns: self.columns,
+        })
     }
 
     /// A copy of some adjacent rows.
