@@ -27,7 +27,7 @@ fn the_document_names_every_field() {
     let scratch = Scratch::new();
     scratch.base_and_adapter();
     training::problems(&scratch.path(""));
-    let arguments: [&[&str]; 8] = [
+    let arguments: [&[&str]; 9] = [
         &["digest", "base", "--files", "--json"],
         &[
             "inspect",
@@ -66,6 +66,7 @@ fn the_document_names_every_field() {
             "bf16",
             "--json",
         ],
+        &["doctor", "--json"],
         &["train", "run.toml", "-o", "run", "--json"],
         &[
             "sweep", "run.toml", "--vary", "seed=1,2", "-o", "sweep", "--json",

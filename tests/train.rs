@@ -321,6 +321,7 @@ fn an_evaluation_counts_strictly_and_leniently() {
             "-o",
             "items.jsonl",
         ])
+        .env("CUDA_VISIBLE_DEVICES", "")
         .current_dir(at.path())
         .output()
         .unwrap();

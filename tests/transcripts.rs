@@ -7,5 +7,6 @@ fn the_commands_say_what_the_transcripts_show() {
     trycmd::TestCases::new()
         .case("tests/cmd/*.md")
         .env("TLORA_CACHE", cache.path().to_str().unwrap())
+        .env("CUDA_VISIBLE_DEVICES", "")
         .env("NO_COLOR", "1");
 }

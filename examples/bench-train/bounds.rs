@@ -29,9 +29,10 @@ impl Bounds {
             return Ok(device::measure(device, *storage)?);
         }
         let _ = compute;
+        let best = |measure: fn() -> f64| best::<ModelError>(|| Ok(measure()));
         Ok(Self {
-            bytes: best(|| Ok(read_memory()))?,
-            operations: best(|| Ok(multiply()))?,
+            bytes: best(read_memory)?,
+            operations: best(multiply)?,
         })
     }
 }

@@ -43,7 +43,9 @@ impl Scratch {
         command
             .args(arguments)
             .current_dir(self.0.path())
-            .env("TLORA_CACHE", self.path("cache"));
+            .env("TLORA_CACHE", self.path("cache"))
+            // No GPU, whatever the machine has: bytes are compared.
+            .env("CUDA_VISIBLE_DEVICES", "");
         command
     }
 

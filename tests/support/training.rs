@@ -50,6 +50,8 @@ pub(crate) fn command(at: &Path, name: &str, arguments: &[&str]) -> Command {
         .args(arguments)
         .args(["--cache-dir", "cache", "--quiet"])
         .current_dir(at)
+        // No GPU, whatever the machine has: bytes are compared.
+        .env("CUDA_VISIBLE_DEVICES", "")
         .stdin(Stdio::null());
     command
 }

@@ -1,6 +1,7 @@
 //! The command line: every command and option, with its help. Man pages and completions come from the same text.
 
 mod convert;
+mod doctor;
 mod export;
 mod signing;
 mod training;
@@ -10,14 +11,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use convert::ConvertOptions;
+pub(crate) use doctor::DoctorOptions;
 pub(crate) use export::{ExportFormat, ExportOptions};
 pub(crate) use signing::{
     AttestOptions, KeyTypeOption, KeygenOptions, PassphraseOption, SignOptions,
 };
 
 pub(crate) use training::{
-    ConfigurationOptions, EngineOption, EvalOptions, ReportOptions, SettingOptions, SweepOptions,
-    TrainOptions,
+    ConfigurationOptions, DeviceOption, EngineOption, EvalOptions, ReportOptions, SettingOptions,
+    SweepOptions, TrainOptions,
 };
 
 /// TinyLoRA adapters: files of about a hundred bytes that steer a whole model.
@@ -57,6 +59,7 @@ pub(crate) enum Command {
     Sign(SignOptions),
     Attest(AttestOptions),
     Keygen(KeygenOptions),
+    Doctor(DoctorOptions),
     Quickstart(QuickstartOptions),
     Completions(CompletionsOptions),
     Man(ManOptions),

@@ -6,6 +6,8 @@ mod adapter_file;
 mod arguments;
 mod base;
 mod commands;
+mod device;
+mod doctor;
 mod engine;
 mod environment;
 mod escape;
@@ -51,6 +53,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Sign(options) => commands::sign::run(&options),
         Command::Attest(options) => commands::attest::run(&options),
         Command::Keygen(options) => commands::keygen::run(&options),
+        Command::Doctor(options) => commands::doctor::run(&options),
         Command::Quickstart(options) => commands::quickstart::run(&options),
         Command::Completions(options) => commands::completions::run(&options),
         Command::Man(options) => commands::man::run(&options),

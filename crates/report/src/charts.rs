@@ -201,6 +201,14 @@ pub(crate) fn smoothed(reach: usize, raw: Series) -> Vec<Series> {
     vec![raw, smooth]
 }
 
+/// What evaluations are called, in the order of the colours.
+const READINGS: [&str; 4] = [
+    "greedy-strict",
+    "greedy-lenient",
+    "sampled-strict",
+    "sampled-lenient",
+];
+
 /// Evaluations with their intervals, and the share of the training's own samples.
 fn accuracies(run: &Run) -> Vec<Series> {
     let mut all = Vec::new();
@@ -217,11 +225,9 @@ fn accuracies(run: &Run) -> Vec<Series> {
     }
     let names = crate::Summary::of(run).changes;
     for (number, change) in names.iter().enumerate() {
-        let color = match change.name.as_str() {
-            "greedy-strict" => 0,
-            "greedy-lenient" => 1,
-            _ => number + 2,
-        };
+        // The first four colours are the ones that are told apart at a glance.
+        let color = READINGS.iter().position(|&name| name == change.name);
+        let color = color.unwrap_or(READINGS.len() + number);
         let found = || run.evaluations.iter().filter(|e| e.name == change.name);
         let interval = |e: &crate::Evaluation| {
             let (low, high) = accuracy(e.score, e.items).interval();

@@ -70,17 +70,34 @@ pub struct ModelSettings {
     pub base: String,
     /// Where it runs.
     pub device: DeviceSetting,
+    /// The type of weights, keys and values there.
+    pub dtype: DtypeSetting,
 }
 
 /// The device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceSetting {
-    /// The best there is.
+    /// A GPU if there is one that can be used.
     #[default]
     Auto,
     /// The processor.
     Cpu,
+    /// The first NVIDIA GPU.
+    Cuda,
+}
+
+/// A type of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DtypeSetting {
+    /// f32 on the processor, bf16 on a GPU.
+    #[default]
+    Auto,
+    /// f32.
+    Float32,
+    /// bf16; sums are f32. On a GPU only.
+    Bfloat16,
 }
 
 /// `[adapter]`

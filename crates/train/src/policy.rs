@@ -21,19 +21,20 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Loads a base for an adapter. `loaded` hears how many layers are there.
+    /// Loads a base for an adapter, to run where `compute` says. `loaded` hears how many layers are there.
     ///
     /// # Errors
     /// The base cannot be run, or the adapter is for another one.
     pub fn load(
         checkpoint: &Checkpoint,
         adapter: Adapter,
+        compute: Compute,
         run: &Run<'_>,
         loaded: impl FnMut(usize),
     ) -> Result<Self, TrainError> {
         let tokenizer = Tokenizer::read(checkpoint)?;
         let (decoder, projections) =
-            Decoder::load_adapted(checkpoint, &adapter, Compute::F32, run, loaded)?;
+            Decoder::load_adapted(checkpoint, &adapter, compute, run, loaded)?;
         Ok(Self {
             decoder,
             projections,
@@ -46,10 +47,14 @@ impl Policy {
     ///
     /// # Errors
     /// The base cannot be run.
-    pub fn base(checkpoint: &Checkpoint, loaded: impl FnMut(usize)) -> Result<Self, TrainError> {
+    pub fn base(
+        checkpoint: &Checkpoint,
+        compute: Compute,
+        loaded: impl FnMut(usize),
+    ) -> Result<Self, TrainError> {
         Ok(Self {
             tokenizer: Tokenizer::read(checkpoint)?,
-            decoder: Decoder::load(checkpoint, Compute::F32, loaded)?,
+            decoder: Decoder::load(checkpoint, compute, loaded)?,
             projections: Projections::default(),
             template: None,
         })

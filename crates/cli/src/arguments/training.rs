@@ -124,12 +124,23 @@ pub(crate) struct SettingOptions {
     /// Set one key, such as optimizer.lr=1e-4; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
+    /// Run the model on the CPU, or on an NVIDIA GPU (sets model.device)
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceOption>,
     /// Sample in this process, or from vLLM servers (sets rollout.engine)
     #[arg(long, value_name = "ENGINE")]
     pub(crate) engine: Option<EngineOption>,
     /// Sample from this vLLM server; may be repeated (sets rollout.engine and rollout.vllm.servers)
     #[arg(long = "vllm-url", value_name = "URL")]
     pub(crate) vllm_urls: Vec<String>,
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceOption {
+    Auto,
+    Cpu,
+    Cuda,
 }
 
 /// Where samples come from.

@@ -17,11 +17,12 @@ use tlora_train::{
 use super::train::{percent, settings_of, tasks, use_threads};
 use crate::arguments::EvalOptions;
 use crate::environment::Environment;
+use crate::escape::Untrusted;
 use crate::exit::Exit;
 use crate::explain::{output, training};
 use crate::failure::Failure;
-use crate::terminal::{print, print_json};
-use crate::{adapter_file, base, engine};
+use crate::terminal::{note, print, print_json};
+use crate::{adapter_file, base, device, engine};
 
 pub(crate) fn run(options: &EvalOptions) -> Result<Exit, Failure> {
     let config = settings_of(options.config.as_deref(), &options.settings)?;
@@ -82,11 +83,14 @@ struct Done {
 impl Evaluated<'_> {
     /// In this process.
     fn here(&self) -> Result<Done, Failure> {
+        let chosen = device::choose(&self.config.model)?;
+        if !self.options.run.quiet && chosen.arithmetic.is_some() {
+            note(format_args!("device: {}", Untrusted(&chosen.text)));
+        }
+        let (compute, run) = (chosen.compute, self.environment.run());
         let policy = match self.adapter.clone() {
-            Some(adapter) => {
-                Policy::load(self.checkpoint, adapter, &self.environment.run(), |_| ())
-            }
-            None => Policy::base(self.checkpoint, |_| ()),
+            Some(adapter) => Policy::load(self.checkpoint, adapter, compute, &run, |_| ()),
+            None => Policy::base(self.checkpoint, compute, |_| ()),
         }
         .map_err(training)?;
         let v = self.adapter.as_ref().map(trained_values);

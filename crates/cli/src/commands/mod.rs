@@ -4,6 +4,7 @@ pub(crate) mod attest;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod digest;
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod init;

@@ -1,6 +1,8 @@
 //! Whether a run fits, before it begins.
 
-use tlora_model::{MemoryPlan, RunSizes};
+#[cfg(feature = "cuda")]
+use tlora_model::ModelError;
+use tlora_model::{Compute, MemoryPlan, RunSizes};
 use tlora_train::config::EngineSetting;
 use tlora_train::evaluate::Task;
 use tlora_train::{Policy, RunConfig, TrainError};
@@ -28,9 +30,18 @@ pub(super) fn plan(config: &RunConfig, policy: &Policy, tasks: &[Task]) -> Memor
 }
 
 /// The weights are loaded already; the rest has to be available.
-pub(super) fn ensure_fits(plan: &MemoryPlan) -> Result<(), Failure> {
+pub(super) fn ensure_fits(plan: &MemoryPlan, compute: &Compute) -> Result<(), Failure> {
     let needed = plan.peak() - plan.weights;
-    match available() {
+    let available = match compute {
+        #[cfg(feature = "cuda")]
+        Compute::Cuda { device, .. } => {
+            let memory = device.memory();
+            let memory = memory.map_err(|error| training(ModelError::from(error).into()))?;
+            Some(memory.free)
+        }
+        _ => available(),
+    };
+    match available {
         Some(available) if needed > available => Err(training(TrainError::Memory {
             needed: needed / 1_000_000,
             available: available / 1_000_000,
@@ -40,7 +51,7 @@ pub(super) fn ensure_fits(plan: &MemoryPlan) -> Result<(), Failure> {
     }
 }
 
-/// Bytes that the system can give, where it says so.
+/// Bytes of this machine that the system can give, where it says so.
 fn available() -> Option<usize> {
     let text = fs_err::read_to_string("/proc/meminfo").ok()?;
     let line = text

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use tlora_checkpoint::Checkpoint;
 use tlora_format::{SigmaSide, TargetModules};
 use tlora_merge::{Groups, Recipe, create};
+use tlora_model::Compute;
 use tlora_train::config::{AdapterSettings, SigmaSideSetting};
 use tlora_train::{Policy, RunConfig};
 
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 pub(super) fn load(
     config: &RunConfig,
     checkpoint: &Checkpoint,
+    compute: Compute,
     environment: &Environment,
 ) -> Result<Policy, Failure> {
     let created = create(checkpoint, &recipe(&config.adapter), &environment.run());
@@ -25,7 +27,8 @@ pub(super) fn load(
     };
     let created = created.map_err(|error| subject.explain(error))?;
     warn_about(&created.notes);
-    Policy::load(checkpoint, created.adapter, &environment.run(), |_| ()).map_err(training)
+    let run = environment.run();
+    Policy::load(checkpoint, created.adapter, compute, &run, |_| ()).map_err(training)
 }
 
 fn recipe(settings: &AdapterSettings) -> Recipe {

@@ -23,7 +23,7 @@ use crate::environment::Environment;
 use crate::explain::training;
 use crate::failure::Failure;
 use crate::terminal::warn;
-use crate::{base, engine};
+use crate::{base, device, engine};
 
 /// What a run is started with.
 pub(crate) struct Session<'a> {
@@ -65,6 +65,8 @@ impl Left {
 struct Parts<'a> {
     checkpoint: &'a Checkpoint,
     policy: &'a Policy,
+    /// What computes it, if that is not this machine.
+    arithmetic: Option<&'a str>,
     verifiers: &'a Verifiers,
     prompter: &'a Prompter<'a>,
     problems: &'a Problems,
@@ -93,18 +95,21 @@ impl Session<'_> {
     ) -> Result<T, Failure> {
         let config = self.config;
         let checkpoint = base::open(&config.model.base, &self.environment.bar)?;
-        let policy = policy::load(config, &checkpoint, self.environment)?;
+        let chosen = device::choose(&config.model)?;
+        let compute = chosen.compute.clone();
+        let policy = policy::load(config, &checkpoint, compute, self.environment)?;
         let verifiers = Verifiers::new(&config.reward.verifier).map_err(training)?;
         let prompter = Prompter::new(&config.prompt, &policy.tokenizer).map_err(training)?;
         let problems = Problems::read(config, &prompter, &verifiers, &self.environment.bar)?;
         let plan = memory::plan(config, &policy, &problems.train);
         if self.detail == Detail::Steps {
-            show::start(config, &policy, &problems, &plan);
+            show::start(config, &chosen, (&policy, &plan), &problems);
         }
-        memory::ensure_fits(&plan)?;
+        memory::ensure_fits(&plan, &chosen.compute)?;
         work(&Parts {
             checkpoint: &checkpoint,
             policy: &policy,
+            arithmetic: chosen.arithmetic.as_deref(),
             verifiers: &verifiers,
             prompter: &prompter,
             problems: &problems,
@@ -202,7 +207,7 @@ impl Session<'_> {
                 "the checkpoint in {} is of another run",
                 self.output.display()
             ))
-            .hint("settings, data and prompts have to be those of config.toml; leave RUN.toml and --set away to resume with them"));
+            .hint("settings, data, prompts and the device have to be those that it began with; leave RUN.toml and --set away to resume with them"));
         }
         RunDirectory::resume(self.output, &state.logs).map_err(training)
     }
@@ -251,13 +256,16 @@ fn newest(directory: &Path) -> Result<State, Failure> {
     })
 }
 
-/// What a checkpoint has to agree with: every setting but where servers are, the data and the prompts.
+/// What a checkpoint has to agree with: every setting but where servers are, the data, the prompts and the arithmetic.
 fn identity(config: &RunConfig, parts: &Parts<'_>) -> Result<String, Failure> {
     let mut text = config.without_places().resolved().map_err(training)?;
     for (name, digest) in &parts.problems.files {
         text.push_str(&format!("{name} {digest}\n"));
     }
     text.push_str(&parts.prompter.digest());
+    if let Some(arithmetic) = parts.arithmetic {
+        text.push_str(&format!("\narithmetic {arithmetic}\n"));
+    }
     Ok(tlora_train::digest(text.as_bytes()))
 }
 

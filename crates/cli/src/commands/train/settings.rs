@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use tlora_train::{RunConfig, config};
 
-use crate::arguments::{ConfigurationOptions, EngineOption, SettingOptions};
+use crate::arguments::{ConfigurationOptions, DeviceOption, EngineOption, SettingOptions};
 use crate::explain::training;
 use crate::failure::Failure;
 use crate::input;
@@ -54,6 +54,14 @@ fn complete(config: RunConfig) -> Result<RunConfig, Failure> {
 /// `--set`, and the options that set keys too.
 fn single(options: &SettingOptions) -> Vec<String> {
     let mut settings = options.settings.clone();
+    settings.extend(options.device.map(|device| {
+        let word = match device {
+            DeviceOption::Auto => "auto",
+            DeviceOption::Cpu => "cpu",
+            DeviceOption::Cuda => "cuda",
+        };
+        format!("model.device={word}")
+    }));
     let servers = |urls: &[String]| format!("rollout.vllm.servers={}", json!(urls));
     match options.engine {
         Some(EngineOption::Native) => {

@@ -10,12 +10,18 @@ use tlora_train::evaluate::{Result as EvaluationResult, Share};
 use tlora_train::{Ending, Finished, Observer, Phase, Policy, RunConfig, StepMetrics};
 
 use super::problems::Problems;
+use crate::device::Chosen;
 use crate::escape::Untrusted;
 use crate::progress::{Bar, size};
 use crate::terminal::note;
 
 /// The settings that matter most, and the memory plan.
-pub(super) fn start(config: &RunConfig, policy: &Policy, problems: &Problems, plan: &MemoryPlan) {
+pub(super) fn start(
+    config: &RunConfig,
+    chosen: &Chosen,
+    (policy, plan): (&Policy, &MemoryPlan),
+    problems: &Problems,
+) {
     let rollout = &config.rollout;
     note(format_args!(
         "trained           {} numbers of {}",
@@ -44,6 +50,10 @@ pub(super) fn start(config: &RunConfig, policy: &Policy, problems: &Problems, pl
         )
     };
     note(format_args!("v begins as       {begin}"));
+    note(format_args!(
+        "device            {}",
+        Untrusted(&chosen.text)
+    ));
     let bytes = |bytes: usize| size(bytes as u64);
     note(format_args!(
         "memory            {}: weights {}; keys and values {}, a step of sampling {}; or layer inputs {}, one layer {} or logits {}",
