@@ -24,7 +24,7 @@ pub(crate) fn choose(settings: &ModelSettings) -> Result<Chosen, Failure> {
             Err(missing) => missing.seen,
         },
         DeviceSetting::Cuda => {
-            return gpu::open(settings.dtype).map_err(gpu::Missing::into_failure);
+            return gpu::open(settings.dtype).map_err(|missing| missing.into_failure());
         }
     };
     let text = match why {
@@ -102,7 +102,7 @@ mod gpu {
     }
 
     /// Looks first: what is missing is said in a line, and nothing is opened.
-    pub(super) fn open(dtype: DtypeSetting) -> Result<Chosen, Missing> {
+    pub(super) fn open(dtype: DtypeSetting) -> Result<Chosen, Box<Missing>> {
         let found = probe();
         let opened = match found.missing() {
             Some(missing) => Err(missing),
@@ -110,7 +110,7 @@ mod gpu {
         };
         let device = match opened {
             Ok(device) => device,
-            Err(error) => return Err(Missing::new(found, error)),
+            Err(error) => return Err(Box::new(Missing::new(found, error))),
         };
         let (storage, name) = match dtype {
             DtypeSetting::Float32 => (Storage::F32, "float32"),

@@ -8,8 +8,10 @@ use super::{Check, Subject};
 /// One check, or the same in several arithmetics.
 type Found = Result<Vec<Check>, ModelError>;
 
+type Examination = fn(&Subject) -> Found;
+
 /// All checks, by the name of the first result of each.
-pub(super) const ALL: [(&str, fn(&Subject) -> Found); 7] = [
+pub(super) const ALL: [(&str, Examination); 7] = [
     ("logits", logits),
     ("logits-bf16", logits_of_halves),
     ("gradient", gradient),
