@@ -176,6 +176,7 @@ fn rollout(
             id: "",
             prompt,
             samples: sizes.samples,
+            adapter: 0,
         })
         .collect();
     let running = sizes.prompts * sizes.samples;

@@ -40,6 +40,7 @@ fn main() {
             id: "",
             prompt,
             samples: 1,
+            adapter: 0,
         })
         .collect();
     let sampling = Sampling::greedy(new, Vec::new());

@@ -41,6 +41,7 @@ fn main() {
             id: "",
             prompt,
             samples: 1,
+            adapter: 0,
         })
         .collect();
     // No stop tokens: the continuations are compared in full.

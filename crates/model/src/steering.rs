@@ -3,10 +3,11 @@
 use tlora_format::Adapter;
 use tlora_rebuild::AdaptedModule;
 
-/// scale · R of every adapted module, for one v.
+/// scale · R of every adapted module, for one v or for several that a batch may mix.
 #[derive(Debug, Clone)]
 pub struct Steering {
-    matrices: Vec<Vec<f64>>,
+    /// Adapter by adapter, of each the modules.
+    adapters: Vec<Vec<Vec<f64>>>,
     /// The same on a device, from its first use there on.
     #[cfg(feature = "cuda")]
     on_device: std::sync::Arc<std::sync::OnceLock<crate::ops::device::linear::DeviceSteering>>,
@@ -14,27 +15,39 @@ pub struct Steering {
 
 impl PartialEq for Steering {
     fn eq(&self, other: &Self) -> bool {
-        self.matrices == other.matrices
+        self.adapters == other.adapters
     }
 }
 
 impl Steering {
-    fn new(matrices: Vec<Vec<f64>>) -> Self {
+    fn new(adapters: Vec<Vec<Vec<f64>>>) -> Self {
         Self {
-            matrices,
+            adapters,
             #[cfg(feature = "cuda")]
             on_device: std::sync::Arc::default(),
         }
     }
 
-    /// scale · R of a module, rank × rank, row-major.
-    pub(crate) fn matrix(&self, module: usize) -> &[f64] {
-        &self.matrices[module]
+    /// How many adapters there are to choose from.
+    #[must_use]
+    pub const fn adapters(&self) -> usize {
+        self.adapters.len()
     }
 
+    /// scale · R of a module of the first adapter, rank × rank, row-major.
+    pub(crate) fn matrix(&self, module: usize) -> &[f64] {
+        &self.adapters[0][module]
+    }
+
+    /// scale · R of a module of every adapter.
+    pub(crate) fn matrices(&self, module: usize) -> impl Iterator<Item = &[f64]> {
+        self.adapters.iter().map(move |adapter| &*adapter[module])
+    }
+
+    /// Everything, adapter by adapter.
     #[cfg(feature = "cuda")]
-    pub(crate) fn matrices(&self) -> &[Vec<f64>] {
-        &self.matrices
+    pub(crate) fn all(&self) -> &[Vec<Vec<f64>>] {
+        &self.adapters
     }
 
     #[cfg(feature = "cuda")]
@@ -142,12 +155,23 @@ impl Projections {
     /// scale · R of every module for a v of [`Self::values`] numbers, group by group.
     #[must_use]
     pub fn steering(&self, v: &[f64]) -> Steering {
+        Steering::new(vec![self.matrices(v)])
+    }
+
+    /// The same for several v, the adapters 0, 1 and so on of a batch that mixes them: they share the weights and their
+    /// factors, and a token is computed with its own R.
+    #[must_use]
+    pub fn steerings<'v>(&self, all: impl IntoIterator<Item = &'v [f64]>) -> Steering {
+        Steering::new(all.into_iter().map(|v| self.matrices(v)).collect())
+    }
+
+    fn matrices(&self, v: &[f64]) -> Vec<Vec<f64>> {
         let r = |module: &ModuleProjections| {
             let v = &v[module.group * self.u..][..self.u];
             let r = tlora_basis::combine(v, module.p.iter().copied(), module.rank);
             module.signed(r)
         };
-        Steering::new(self.modules.iter().map(r).collect())
+        self.modules.iter().map(r).collect()
     }
 
     /// No gradient yet.

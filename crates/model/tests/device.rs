@@ -145,6 +145,7 @@ fn sampled(decoder: &Decoder, sampling: &Sampling, slots: usize) -> Vec<Vec<Samp
         id: "a prompt",
         prompt,
         samples: 4,
+        adapter: 0,
     });
     Generator::new(decoder, slots)
         .generate(&requests, sampling, None, |_| ())
@@ -176,6 +177,46 @@ fn samples_are_those_of_this_machine() {
                 }
             }
         }
+    }
+}
+
+/// Adapters that share a batch, each with its own R: the samples of this machine.
+#[test]
+fn several_adapters_share_a_batch_there_too() {
+    let (_, config) = &models()[3];
+    let v: [[f64; 3]; 3] = [[0.0; 3], [0.9, -0.6, 0.3], [-0.7, 0.2, 0.8]];
+    let requests = [0, 1, 2].map(|adapter| Request {
+        id: "a prompt",
+        prompt: PROMPTS[0],
+        samples: 3,
+        adapter,
+    });
+    let [here, there] = [Compute::F32, device(Storage::F32)].map(|compute| {
+        let (decoder, projections) = made(config, compute);
+        let steering = projections.steerings(v.iter().map(<[f64; 3]>::as_slice));
+        Generator::new(&decoder, 7)
+            .generate(&requests, &sampling(), Some(&steering), |_| ())
+            .unwrap()
+    });
+    let log_probs = |samples: &[Sample]| {
+        samples
+            .iter()
+            .flat_map(|s| s.log_probs.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_ne!(
+        log_probs(&here[0]),
+        log_probs(&here[1]),
+        "adapters that do nothing prove nothing"
+    );
+    assert_ne!(log_probs(&here[1]), log_probs(&here[2]));
+    for (here, there) in here.iter().zip(&there) {
+        let tokens =
+            |samples: &[Sample]| samples.iter().map(|s| s.tokens.clone()).collect::<Vec<_>>();
+        assert_eq!(tokens(here), tokens(there));
+        let pairs = log_probs(here).into_iter().zip(log_probs(there));
+        let worst = pairs.fold(0.0, |worst: f32, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 2e-5, "log-probabilities differ by {worst}");
     }
 }
 
@@ -297,6 +338,7 @@ fn memory_is_what_the_plan_says() {
                     id,
                     prompt: PROMPTS[2],
                     samples: 4,
+                    adapter: 0,
                 })
                 .collect();
             let greedy = Sampling::greedy(20, Vec::new());

@@ -25,6 +25,7 @@ fn requests(order: &[usize], samples: usize) -> Vec<Request<'static>> {
             id: NAMES[i],
             prompt: PROMPTS[i],
             samples,
+            adapter: 0,
         })
         .collect()
 }
@@ -75,6 +76,53 @@ fn a_sample_does_not_depend_on_what_else_is_in_the_batch() {
             assert_eq!(bits(a), bits(b), "{case}, another order");
         }
     }
+}
+
+/// Adapters that share a batch: each request's samples are those that its adapter draws alone.
+#[test]
+fn several_adapters_in_a_batch_are_what_each_is_alone() {
+    let checkpoint = checkpoint("qwen2");
+    let adapter = adapter(&checkpoint, 3, Groups::Untied, SigmaSide::Left);
+    let (decoder, projections) = adapted(&checkpoint, &adapter, Compute::F32);
+    let count = projections.values();
+    let all = [vec![0.0; count], numbers(count, 0.3), numbers(count, -0.5)];
+    let generate = |requests: &[Request<'_>], steering| {
+        Generator::new(&decoder, 7)
+            .generate(requests, &sampling(), Some(steering), |_| ())
+            .unwrap()
+    };
+    let mut mixed = requests(&[0, 1, 2, 3, 4, 0, 1, 2, 0], 3);
+    for (request, adapter) in mixed.iter_mut().zip([0, 1, 2].into_iter().cycle()) {
+        request.adapter = adapter;
+    }
+    // The same prompt and random numbers under all three adapters, at 0, 5 and 8.
+    mixed[8].adapter = 1;
+    let together = projections.steerings(all.iter().map(Vec::as_slice));
+    let found = generate(&mixed, &together);
+    assert_ne!(
+        bits(&found[0]),
+        bits(&found[5]),
+        "adapters that do nothing prove nothing"
+    );
+    assert_ne!(bits(&found[5]), bits(&found[8]));
+    for (request, found) in mixed.iter().zip(&found) {
+        let alone = projections.steering(&all[request.adapter as usize]);
+        let request = Request {
+            adapter: 0,
+            ..*request
+        };
+        let expected = generate(&[request], &alone);
+        assert_eq!(bits(&expected[0]), bits(found));
+    }
+    mixed[4].adapter = 3;
+    let refused =
+        Generator::new(&decoder, 7).generate(&mixed, &sampling(), Some(&together), |_| ());
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("the adapter of a request is 3 for e")
+    );
 }
 
 #[test]

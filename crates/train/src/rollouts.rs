@@ -89,6 +89,7 @@ impl Rollouts for NativeRollouts<'_> {
                 id: &prompt.id,
                 prompt: &prompt.tokens,
                 samples,
+                adapter: 0,
             })
             .collect();
         let generator = Generator::new(&self.policy.decoder, self.slots);

@@ -154,6 +154,7 @@ fn sampled(
         id: "doctor",
         prompt,
         samples: SAMPLES,
+        adapter: 0,
     });
     let steering = projections.steering(&V);
     Generator::new(decoder, slots).generate(&requests, &sampling, Some(&steering), |_| ())

@@ -28,6 +28,8 @@ pub(crate) struct Batch {
     pub rows: Vec<usize>,
     /// What each attends to.
     pub queries: Vec<Query>,
+    /// The adapter of each, if there are several.
+    pub adapters: Vec<u32>,
 }
 
 /// A run of cache rows that other sequences may read too, such as a prompt.
@@ -40,8 +42,14 @@ pub(crate) struct Run {
 }
 
 impl Batch {
-    /// Adds a token at the end of `own`, which follows `prefix`; gives its number in the batch.
+    /// Adds a token of the first adapter at the end of `own`, which follows `prefix`; gives its number in the batch.
     pub(crate) fn push(&mut self, id: u32, prefix: Run, own: &mut Run) -> usize {
+        self.push_for(0, id, prefix, own)
+    }
+
+    /// Adds a token of an adapter.
+    pub(crate) fn push_for(&mut self, adapter: u32, id: u32, prefix: Run, own: &mut Run) -> usize {
+        self.adapters.push(adapter);
         self.ids.push(id);
         self.positions.push(prefix.len + own.len);
         self.rows.push(own.start + own.len);

@@ -75,19 +75,19 @@ impl Layer {
     ) -> Result<Tape> {
         let QkvLayout { q, k, .. } = self.layout;
         let normed = rms_norm(x, &self.input_norm, self.epsilon)?;
-        let mut qkv = self.qkv.forward(&normed, steering)?;
+        let mut qkv = self.qkv.forward(&normed, batch, steering)?;
         let raw = self.norm_heads(&mut qkv)?;
         rope(&mut qkv, q, batch, false)?;
         rope(&mut qkv, k, batch, false)?;
         cache.write(&qkv, self.layout, batch)?;
         let attended = attention(&qkv, self.layout, cache, (batch, self.windowed))?;
-        let output = self.output.forward(&attended.out, steering)?;
+        let output = self.output.forward(&attended.out, batch, steering)?;
         let mut middle = narrow(&output, x.columns())?;
         add(&mut middle, x)?;
         let normed = rms_norm(&middle, &self.mlp_norm, self.epsilon)?;
-        let gate_up = self.gate_up.forward(&normed, steering)?;
+        let gate_up = self.gate_up.forward(&normed, batch, steering)?;
         let active = swiglu(&gate_up, self.intermediate, self.gate_up.width())?;
-        let down = self.down.forward(&active, steering)?;
+        let down = self.down.forward(&active, batch, steering)?;
         Ok(Tape {
             qkv,
             raw,

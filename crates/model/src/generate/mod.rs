@@ -33,6 +33,8 @@ pub struct Request<'a> {
     pub prompt: &'a [u32],
     /// How many samples.
     pub samples: usize,
+    /// The adapter that they are drawn under, of those that the steering has; 0 if there is one or none.
+    pub adapter: u32,
 }
 
 /// A sample of a prompt.
@@ -89,6 +91,7 @@ impl<'a> Generator<'a> {
     ) -> Result<Vec<Vec<Sample>>> {
         sampling.check()?;
         self.check(requests, sampling)?;
+        check_adapters(requests, steering)?;
         let ahead = steps_ahead(&self.decoder.compute);
         let mut slots = Slots::new(requests, sampling, self.slots, ahead - 1);
         let mut caches = self.caches(slots.rows())?;
@@ -178,6 +181,24 @@ impl<'a> Generator<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Every request's adapter is one of the steering's.
+fn check_adapters(requests: &[Request<'_>], steering: Option<&Steering>) -> Result<()> {
+    let Some(steering) = steering else {
+        return Ok(());
+    };
+    match requests
+        .iter()
+        .find(|r| r.adapter as usize >= steering.adapters())
+    {
+        None => Ok(()),
+        Some(request) => Err(ModelError::Request {
+            what: "the adapter of a request",
+            found: format!("{} for {}", request.adapter, request.id),
+            wanted: "less than the number of adapters of the steering",
+        }),
     }
 }
 

@@ -157,19 +157,22 @@ impl<'a> Slots<'a> {
             else {
                 continue;
             };
-            let number = batch.push(last, area.run, &mut running.own);
+            let adapter = self.requests[running.request].adapter;
+            let number = batch.push_for(adapter, last, area.run, &mut running.own);
             sources.push((Source::Slot(slot), number));
         }
         let mut left = limit;
         for (number, area) in self.areas.iter_mut().enumerate() {
             let Some(area) = area else { continue };
-            let prompt = self.requests[area.request].prompt;
+            let Request {
+                prompt, adapter, ..
+            } = self.requests[area.request];
             let rest = &prompt[area.run.len..];
             let now = rest.len().min(left);
             left -= now;
             let mut last = None;
             for &id in &rest[..now] {
-                last = Some(batch.push(id, Run::default(), &mut area.run));
+                last = Some(batch.push_for(adapter, id, Run::default(), &mut area.run));
             }
             if let Some(last) = last.filter(|_| area.run.len == prompt.len()) {
                 sources.push((Source::Prompt(number), last));
@@ -249,7 +252,8 @@ impl<'a> Slots<'a> {
         if let Some(running) = &mut self.running[slot]
             && let Some(area) = &self.areas[running.area]
         {
-            batch.push(0, area.run, &mut running.own);
+            let adapter = self.requests[running.request].adapter;
+            batch.push_for(adapter, 0, area.run, &mut running.own);
         }
     }
 

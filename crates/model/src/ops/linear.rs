@@ -10,6 +10,7 @@ use super::array::{Array, on_device};
 use super::device;
 use super::storage::{Element, array, change, read, with_element};
 use crate::decoder::Compute;
+use crate::decoder::batch::Prepared;
 use crate::error::{ModelError, Result};
 use crate::steering::{RGradient, Steering};
 
@@ -171,24 +172,34 @@ impl AdaptedLinear {
     }
 
     /// rows × width: the outputs of all modules with their updates, then x·Aᵀ.
-    pub(crate) fn forward(&self, x: &Array, steering: Option<&Steering>) -> Result<Array> {
+    /// A row is a token of the batch.
+    pub(crate) fn forward(
+        &self,
+        x: &Array,
+        batch: &Prepared<'_>,
+        steering: Option<&Steering>,
+    ) -> Result<Array> {
         let mut y = self.packed.product(x)?;
-        self.adapt(&mut y, steering)?;
+        self.adapt(&mut y, batch, steering)?;
         Ok(y)
     }
 
     /// Bias and updates on top of the product.
-    fn adapt(&self, y: &mut Array, steering: Option<&Steering>) -> Result<()> {
-        on_device!(y, y => device::linear::adapt(self, y, steering));
+    fn adapt(
+        &self,
+        y: &mut Array,
+        batch: &Prepared<'_>,
+        steering: Option<&Steering>,
+    ) -> Result<()> {
+        on_device!(y, y => device::linear::adapt(self, y, batch.on_device("adapter")?, steering));
         with_element!(y.dtype(), "linear", T => {
             if let Some(bias) = &self.bias {
                 read::<T, _>(bias, "bias", |bias| change::<T, _>(y, "bias", |y| kernels::add_bias(y, bias)))??;
             }
             let Some(steering) = steering else { return Ok(()) };
             for (part, adapter) in self.adapted() {
-                let r = steering.matrix(adapter.module);
                 read::<T, _>(&adapter.b, "adapter", |b| change::<T, _>(y, "adapter", |y| {
-                    let c = inner::<T>(y, self.width(), adapter, r);
+                    let c = inner::<T>(y, self.width(), adapter, steering, &batch.batch.adapters);
                     kernels::rank_update(y, self.width(), part.offset, b, &c);
                 }))??;
             }
@@ -287,14 +298,22 @@ fn elsewhere() -> ModelError {
     }
 }
 
-/// c = p·Rᵀ of every row, where p stands in the row.
-fn inner<T: Element>(y: &[T], width: usize, adapter: &PartAdapter, r: &[f64]) -> Vec<T> {
+/// c = p·Rᵀ of every row, where p stands in the row and R is that of the row's adapter.
+fn inner<T: Element>(
+    y: &[T],
+    width: usize,
+    adapter: &PartAdapter,
+    steering: &Steering,
+    of_rows: &[u32],
+) -> Vec<T> {
     let rank = adapter.rank;
-    let r: Vec<T> = r.iter().map(|&x| T::of(x)).collect();
+    let all = steering.matrices(adapter.module);
+    let all: Vec<Vec<T>> = all.map(|r| r.iter().map(|&x| T::of(x)).collect()).collect();
     let mut c = Vec::with_capacity(y.len() / width * rank);
-    for row in y.chunks_exact(width) {
+    for (row, &of) in y.chunks_exact(width).zip(of_rows) {
         let p = &row[adapter.p_offset..adapter.p_offset + rank];
-        c.extend(r.chunks_exact(rank).map(|r| dot(r, p)));
+        let r = all[of as usize].chunks_exact(rank);
+        c.extend(r.map(|r| dot(r, p)));
     }
     c
 }

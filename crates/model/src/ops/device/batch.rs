@@ -13,6 +13,8 @@ pub(crate) struct DeviceBatch {
     cos: Buffer<f32>,
     sin: Buffer<f32>,
     pub(super) rows: Indices,
+    /// Of each token, if there are several.
+    adapters: Option<Indices>,
     full: Attending,
     /// In layers with a sliding window.
     windowed: Option<Attending>,
@@ -36,6 +38,8 @@ impl DeviceBatch {
         windowed: &[tlora_kernels::Query],
     ) -> Result<Self> {
         let rows = numbers(&batch.rows);
+        let several = batch.adapters.iter().any(|&adapter| adapter > 0);
+        let adapters = several.then(|| Indices::new(device, &batch.adapters));
         let windowed = (!windowed.is_empty()).then(|| Attending::new(device, windowed, &rows));
         Ok(Self {
             cos: Buffer::from_slice(device, cos)?,
@@ -43,6 +47,7 @@ impl DeviceBatch {
             full: Attending::new(device, &batch.queries, &rows)?,
             windowed: windowed.transpose()?,
             rows: Indices::new(device, &rows)?,
+            adapters: adapters.transpose()?,
         })
     }
 
@@ -55,11 +60,20 @@ impl DeviceBatch {
             cos: table(&self.cos)?,
             sin: table(&self.sin)?,
             rows: self.rows.part(at, tokens)?,
+            adapters: match &self.adapters {
+                Some(adapters) => Some(adapters.part(at, tokens)?),
+                None => None,
+            },
             full: self.full.part(at, tokens)?,
             windowed: windowed
                 .map(|attending| attending.part(at, tokens))
                 .transpose()?,
         })
+    }
+
+    /// The adapters of the tokens; none if all have the first.
+    pub(super) const fn adapters(&self) -> Option<&Indices> {
+        self.adapters.as_ref()
     }
 
     pub(super) const fn tables(&self) -> (&Buffer<f32>, &Buffer<f32>) {

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use tlora_cuda::{self as cuda, Buffer, Device, Inner, Matrices, Matrix};
 
-use super::{DeviceArray, single};
+use super::{DeviceArray, DeviceBatch, single};
 use crate::error::Result;
 use crate::ops::array::Array;
 use crate::ops::linear::{AdaptedLinear, PartAdapter};
@@ -41,21 +41,32 @@ pub(crate) fn rows_there(matrix: &Matrix, numbers: &Buffer<u32>) -> Result<Array
 #[derive(Debug)]
 pub(crate) struct DeviceSteering {
     matrices: Buffer<f32>,
-    /// Where each module's begins.
+    /// Where each module's of the first adapter begins.
     offsets: Vec<usize>,
+    adapters: usize,
 }
 
 impl DeviceSteering {
-    fn new(device: &Device, matrices: &[Vec<f64>]) -> Result<Self> {
-        let all: Vec<f32> = matrices.iter().flatten().map(|&x| single(x)).collect();
+    fn new(device: &Device, adapters: &[Vec<Vec<f64>>]) -> Result<Self> {
+        let all = adapters.iter().flatten().flatten();
+        let all: Vec<f32> = all.map(|&x| single(x)).collect();
         Ok(Self {
             matrices: Buffer::from_slice(device, &all)?,
-            offsets: offsets(matrices),
+            offsets: adapters
+                .first()
+                .map(|first| offsets(first))
+                .unwrap_or_default(),
+            adapters: adapters.len(),
         })
     }
 
     fn of(&self, module: usize) -> (&Buffer<f32>, Matrices) {
-        (&self.matrices, Matrices::one(self.offsets[module]))
+        let place = Matrices {
+            offset: self.offsets[module],
+            between: self.matrices.len() / self.adapters.max(1),
+            adapters: self.adapters,
+        };
+        (&self.matrices, place)
     }
 }
 
@@ -65,7 +76,7 @@ fn steered<'a>(device: &Device, steering: &'a Steering) -> Result<&'a DeviceStee
     if let Some(there) = there.get() {
         return Ok(there);
     }
-    let made = DeviceSteering::new(device, steering.matrices())?;
+    let made = DeviceSteering::new(device, steering.all())?;
     Ok(there.get_or_init(|| made))
 }
 
@@ -117,6 +128,7 @@ fn inner_of(linear: &AdaptedLinear, adapter: &PartAdapter) -> Inner {
 pub(crate) fn adapt(
     linear: &AdaptedLinear,
     y: &mut DeviceArray,
+    batch: &DeviceBatch,
     steering: Option<&Steering>,
 ) -> Result<()> {
     if let Some(bias) = &linear.bias {
@@ -130,7 +142,8 @@ pub(crate) fn adapt(
     for (part, adapter) in linear.adapted() {
         let (r, place) = steering.of(adapter.module);
         let mut c = Buffer::uninitialised(&device, y.rows() * adapter.rank)?;
-        cuda::inner(&y.buffer, inner_of(linear, adapter), r, place, None, &mut c)?;
+        let (p, of_rows) = (inner_of(linear, adapter), batch.adapters());
+        cuda::inner(&y.buffer, p, r, place, of_rows, &mut c)?;
         let b = &adapter.b.device("adapter")?.buffer;
         cuda::rank_update(&mut y.buffer, linear.width(), part.offset, b, &c)?;
     }
