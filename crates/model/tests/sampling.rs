@@ -5,7 +5,7 @@ mod support;
 
 use tlora_format::SigmaSide;
 use tlora_merge::Groups;
-use tlora_model::{Compute, Generator, Learner, PromptGroup, Request, Sample, Sampling};
+use tlora_model::{Compute, Generator, Learner, PromptGroup, Request, Sample, Sampling, Steering};
 
 use support::{adapted, adapter, checkpoint, numbers, sampling};
 
@@ -86,7 +86,7 @@ fn several_adapters_in_a_batch_are_what_each_is_alone() {
     let (decoder, projections) = adapted(&checkpoint, &adapter, Compute::F32);
     let count = projections.values();
     let all = [vec![0.0; count], numbers(count, 0.3), numbers(count, -0.5)];
-    let generate = |requests: &[Request<'_>], steering| {
+    let generate = |requests: &[Request<'_>], steering: &Steering| {
         Generator::new(&decoder, 7)
             .generate(requests, &sampling(), Some(steering), |_| ())
             .unwrap()
