@@ -8,8 +8,8 @@ use tlora_cuda::{Buffer, Device};
 
 use super::sample::{Sampling, Stream};
 use super::slots::Slots;
-use crate::decoder::Decoder;
 use crate::decoder::batch::Batch;
+use crate::decoder::{Compute, Decoder};
 use crate::error::{ModelError, Result};
 use crate::ops::attention::LayerCache;
 use crate::ops::device;
@@ -17,13 +17,30 @@ use crate::steering::Steering;
 
 /// What steps need, whichever samples run.
 pub(super) struct Ahead<'a> {
-    pub(super) decoder: &'a Decoder,
-    pub(super) device: &'a Device,
-    pub(super) sampling: &'a Sampling,
-    pub(super) steering: Option<&'a Steering>,
+    decoder: &'a Decoder,
+    device: &'a Device,
+    sampling: &'a Sampling,
+    steering: Option<&'a Steering>,
 }
 
-impl Ahead<'_> {
+impl<'a> Ahead<'a> {
+    /// None where tokens are not drawn on a device.
+    pub(super) fn new(
+        decoder: &'a Decoder,
+        sampling: &'a Sampling,
+        steering: Option<&'a Steering>,
+    ) -> Option<Self> {
+        match &decoder.compute {
+            Compute::Cuda { device, .. } if sampling.is_plain() => Some(Self {
+                decoder,
+                device,
+                sampling,
+                steering,
+            }),
+            _ => None,
+        }
+    }
+
     /// Draws at most `most` tokens of each running sample, which are given with their last tokens. Gives how many each step
     /// drew that are of samples that had not ended.
     pub(super) fn run(

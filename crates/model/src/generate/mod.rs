@@ -78,7 +78,7 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// All samples of all prompts, in their order. `drawn` hears how many tokens each step drew, and says whether to go on.
+    /// All samples of all prompts, in their order. `drawn` hears how many tokens each step drew.
     ///
     /// # Errors
     /// A prompt is empty or too long for the model, a token is beyond the vocabulary, or a setting makes no sense.
@@ -97,33 +97,37 @@ impl<'a> Generator<'a> {
         let mut caches = self.caches(slots.rows())?;
         while slots.refill() {
             #[cfg(feature = "cuda")]
-            if sampling.is_plain()
-                && let Compute::Cuda { device, .. } = &self.decoder.compute
+            if let Some(steps) = ahead::Ahead::new(self.decoder, sampling, steering)
                 && let Some(running) = slots.decoding()
             {
-                let steps = ahead::Ahead {
-                    decoder: self.decoder,
-                    device,
-                    sampling,
-                    steering,
-                };
                 let drawn_each = steps.run(&mut slots, &running, ahead, &mut caches)?;
                 drawn_each.into_iter().for_each(&mut drawn);
                 continue;
             }
-            let mut batch = Batch::default();
-            let sources = slots.fill(&mut batch, PROMPT_TOKENS);
-            if !batch.is_empty() {
-                let hidden = self.decoder.forward(&batch, &mut caches, steering)?;
-                let rows: Vec<usize> = sources.iter().map(|(_, row)| *row).collect();
-                if !rows.is_empty() {
-                    let logits = self.decoder.logits(&hidden, &rows)?;
-                    self.draw_next(&mut slots, &sources, &logits, sampling)?;
-                }
-            }
-            drawn(slots.draw_first(sampling) + sources.iter().filter(|s| s.0.is_slot()).count());
+            drawn(self.step(&mut slots, &mut caches, sampling, steering)?);
         }
         Ok(slots.finish())
+    }
+
+    /// One token of each running sample, and some of prompts; gives how many were drawn.
+    fn step(
+        &self,
+        slots: &mut Slots<'_>,
+        caches: &mut [LayerCache],
+        sampling: &Sampling,
+        steering: Option<&Steering>,
+    ) -> Result<usize> {
+        let mut batch = Batch::default();
+        let sources = slots.fill(&mut batch, PROMPT_TOKENS);
+        if !batch.is_empty() {
+            let hidden = self.decoder.forward(&batch, caches, steering)?;
+            let rows: Vec<usize> = sources.iter().map(|(_, row)| *row).collect();
+            if !rows.is_empty() {
+                let logits = self.decoder.logits(&hidden, &rows)?;
+                self.draw_next(slots, &sources, &logits, sampling)?;
+            }
+        }
+        Ok(slots.draw_first(sampling) + sources.iter().filter(|s| s.0.is_slot()).count())
     }
 
     /// Draws the next token of each running sample, whose logits come first, and keeps the logits after prompts.

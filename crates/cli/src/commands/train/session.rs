@@ -19,11 +19,12 @@ use super::problems::Problems;
 use super::show::Detail;
 use super::{files, memory, policy, show};
 use crate::commands::report;
+use crate::device::{self, Chosen};
 use crate::environment::Environment;
 use crate::explain::training;
 use crate::failure::Failure;
 use crate::terminal::warn;
-use crate::{base, device, engine};
+use crate::{base, engine};
 
 /// What a run is started with.
 pub(crate) struct Session<'a> {
@@ -77,25 +78,30 @@ struct Parts<'a> {
 impl Session<'_> {
     /// Loads everything, says what would be done, and gives the configuration with every key.
     pub(crate) fn dry_run(&self) -> Result<String, Failure> {
-        self.prepared(|parts| Ok(parts.resolved.to_owned()))
+        let chosen = device::choose(&self.config.model)?;
+        self.prepared(&chosen, |parts| Ok(parts.resolved.to_owned()))
     }
 
     /// Trains to the end, or until `stop` is set.
     pub(crate) fn train(&self, stop: &AtomicBool) -> Result<Left, Failure> {
+        self.train_on(&device::choose(&self.config.model)?, stop)
+    }
+
+    fn train_on(&self, chosen: &Chosen, stop: &AtomicBool) -> Result<Left, Failure> {
         let state = match self.resume {
             true => Some(newest(self.output)?),
             false => None,
         };
-        self.prepared(|parts| self.trained(parts, state.as_ref(), stop))
+        self.prepared(chosen, |parts| self.trained(parts, state.as_ref(), stop))
     }
 
     fn prepared<T>(
         &self,
+        chosen: &Chosen,
         work: impl FnOnce(&Parts<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let config = self.config;
         let checkpoint = base::open(&config.model.base, &self.environment.bar)?;
-        let chosen = device::choose(&config.model)?;
         let compute = chosen.compute.clone();
         let policy = policy::load(config, &checkpoint, compute, self.environment)?;
         let verifiers = Verifiers::new(&config.reward.verifier).map_err(training)?;
@@ -103,7 +109,7 @@ impl Session<'_> {
         let problems = Problems::read(config, &prompter, &verifiers, &self.environment.bar)?;
         let plan = memory::plan(config, &policy, &problems.train);
         if self.detail == Detail::Steps {
-            show::start(config, &chosen, (&policy, &plan), &problems);
+            show::start(config, chosen, (&policy, &plan), &problems);
         }
         memory::ensure_fits(&plan, &chosen.compute)?;
         work(&Parts {
@@ -280,5 +286,105 @@ fn failed(error: TrainError, directory: &Path) -> Failure {
             .hint("a smaller optimizer.lr, or a checkpoint from before; the logs say when it began")
     } else {
         failure
+    }
+}
+
+/// A run on the kernels of a GPU, which are emulated, beside one on this machine.
+#[cfg(test)]
+#[cfg(feature = "cuda")]
+mod tests {
+    use std::path::Path;
+
+    use tlora_cuda::{Device, Storage};
+    use tlora_model::Compute;
+
+    use super::*;
+    use crate::arguments::{CacheOptions, ConfigurationOptions, RunOptions, SettingOptions};
+    use crate::commands::train::resolve;
+
+    /// Two small steps on solutions, and an evaluation.
+    fn config() -> RunConfig {
+        let settings = [
+            "method=sft",
+            "steps=2",
+            "adapter.groups=3",
+            "rollout.prompts_per_step=2",
+            "evaluation.max_new_tokens=10",
+            "evaluation.every=0",
+            "evaluation.samples=0",
+            "data.train_limit=4",
+            "data.eval_limit=2",
+        ];
+        let options = ConfigurationOptions {
+            config: Some("examples/tiny-base/train.toml".into()),
+            settings: SettingOptions {
+                preset: None,
+                settings: settings.map(str::to_owned).to_vec(),
+                device: None,
+                engine: None,
+                vllm_urls: Vec::new(),
+            },
+            base: None,
+            train: None,
+            eval: None,
+        };
+        resolve(&options, None, &[]).unwrap()
+    }
+
+    fn run(at: &Path, name: &str, compute: Compute) -> (Vec<f32>, String) {
+        let cache = CacheOptions {
+            no_cache: false,
+            cache_dir: Some(at.join("cache")),
+        };
+        let quiet = RunOptions {
+            threads: Some(2),
+            quiet: true,
+        };
+        let environment = Environment::new(&cache, &quiet).unwrap();
+        let (config, output) = (config(), at.join(name));
+        let session = Session {
+            config: &config,
+            output: &output,
+            resume: false,
+            environment: &environment,
+            detail: Detail::Nothing,
+        };
+        let chosen = Chosen {
+            compute,
+            text: String::new(),
+            arithmetic: None,
+        };
+        let left = session.train_on(&chosen, &AtomicBool::new(false)).unwrap();
+        let log = |name: &str| fs_err::read_to_string(output.join(name)).unwrap();
+        let logs = log("metrics.jsonl") + &log("evaluations.jsonl");
+        (left.finished.v, logs)
+    }
+
+    #[test]
+    fn a_run_on_a_device_trains_what_a_run_here_trains() {
+        let at = tempfile::tempdir().unwrap();
+        let there = |storage| Compute::Cuda {
+            device: Device::emulated(),
+            storage,
+        };
+        let (expected, _) = run(at.path(), "here", Compute::F32);
+        let (single, logs) = run(at.path(), "f32", there(Storage::F32));
+        let (again, same_logs) = run(at.path(), "again", there(Storage::F32));
+        let (half, _) = run(at.path(), "bf16", there(Storage::Bf16));
+        assert_eq!(single, again);
+        assert_eq!(logs, same_logs);
+        let size = expected.iter().fold(0.0, |size: f32, v| size.max(v.abs()));
+        assert!(size > 1e-3, "v did not move: {expected:?}");
+        // The first step of Adam goes by the sign of the gradient, later ones by its size: f32 is off in the last digits of that,
+        // bf16 in the second.
+        for (found, bound) in [(&single, 1e-3), (&half, 0.1)] {
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!(
+                    (found - expected).abs() <= bound * size,
+                    "{found} {expected}"
+                );
+            }
+        }
+        assert_ne!(half, expected);
     }
 }
