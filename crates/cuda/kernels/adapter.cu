@@ -53,6 +53,42 @@ KERNEL void rank_update(float* __restrict__ y, u32 stride, u32 offset, const flo
     }
 }
 
+#define MOST_RANK 64
+#define MOST_PARTS 3
+
+// What follows a product, in one pass: y += bias, and for each part of the columns c·Bᵀ with c = p·Rᵀ. The p of the parts
+// stand one after another from `p_offset` on, and b has the rows of all parts. Grid: rows × lots of columns.
+KERNEL void adapt(float* __restrict__ y, u32 stride, u32 columns, const float* __restrict__ bias, u32 p_offset, u32 rank,
+                  u32 parts, u32 end_0, u32 end_1, const float* __restrict__ r, u32 r_0, u32 r_1, u32 r_2, u32 between,
+                  const u32* __restrict__ adapters, const float* __restrict__ b) {
+    __shared__ float c[MOST_PARTS * MOST_RANK];
+    float* row = y + (u64)blockIdx.x * stride;
+    const float* of = of_row(r, between, adapters, blockIdx.x);
+    for (u32 number = threadIdx.x; number < parts * rank; number += blockDim.x) {
+        const u32 part = number / rank, i = number % rank;
+        const float* from = of + (part == 0 ? r_0 : part == 1 ? r_1 : r_2) + i * rank;
+        const float* p = row + p_offset + part * rank;
+        float sum = 0.0f;
+        for (u32 j = 0; j < rank; j++) {
+            sum += from[j] * p[j];
+        }
+        c[number] = sum;
+    }
+    __syncthreads();
+    const u32 column = blockIdx.y * blockDim.x + threadIdx.x;
+    if (column < columns) {
+        const u32 part = column < end_0 ? 0 : column < end_1 ? 1 : 2;
+        float sum = row[column];
+        if (bias) {
+            sum += bias[column];
+        }
+        for (u32 j = 0; j < rank; j++) {
+            sum = fmaf(c[part * rank + j], b[(u64)column * rank + j], sum);
+        }
+        row[column] = sum;
+    }
+}
+
 #define RANKS 4
 
 // s = g·B. A block has a row, and goes through it once for four numbers of s.

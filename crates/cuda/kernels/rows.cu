@@ -10,6 +10,17 @@ KERNEL void copy_columns(const float* __restrict__ from, u32 from_stride, u32 fr
     }
 }
 
+// The first columns of a matrix, and another matrix added.
+KERNEL void narrow_add(const float* __restrict__ from, u32 stride, const float* __restrict__ other, float* __restrict__ to,
+                       u32 columns) {
+    from += (u64)blockIdx.x * stride;
+    other += (u64)blockIdx.x * columns;
+    to += (u64)blockIdx.x * columns;
+    for (u32 i = threadIdx.x; i < columns; i += blockDim.x) {
+        to[i] = from[i] + other[i];
+    }
+}
+
 // A row beyond the matrix is not a number: it is seen, and nothing beyond the matrix is read.
 template <class T>
 __device__ inline void gather(const T* from, u32 limit, u32 width, const u32* rows, float* to) {

@@ -62,6 +62,11 @@ impl Inner {
     /// Rows of a buffer.
     fn rows(&self, operation: &'static str, len: usize) -> Result<usize> {
         check_rank(operation, self.rank)?;
+        self.columns_in(operation, len)
+    }
+
+    /// Rows of a buffer, whatever the number of columns of p.
+    fn columns_in(&self, operation: &'static str, len: usize) -> Result<usize> {
         if self.offset + self.rank > self.stride {
             want(
                 operation,
@@ -112,6 +117,104 @@ fn check_adapters(
         )?;
     }
     Ok(())
+}
+
+/// Adjacent columns that one module computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// One more than its last column; it begins where the one before ends.
+    pub end: usize,
+    /// Its matrices.
+    pub matrices: Matrices,
+}
+
+/// The most parts of a layer.
+pub const MOST_PARTS: usize = 3;
+
+/// What follows a product, in one pass: y += bias, and for each part c·Bᵀ with c = p·Rᵀ, as [`inner`] and [`rank_update`] would
+/// to the bit. The p of the parts stand one after another from `p` on; `b` has the rows of all parts, and `bias` a number for
+/// each column of y.
+///
+/// # Errors
+/// The sizes do not fit, there are more than [`MOST_PARTS`], or the rank is beyond [`MOST_RANK`].
+pub fn adapt(
+    y: &mut Buffer<f32>,
+    p: Inner,
+    parts: &[Part],
+    bias: Option<&Buffer<f32>>,
+    r: &Buffer<f32>,
+    of_rows: Option<&Indices>,
+    b: &Buffer<f32>,
+) -> Result<()> {
+    let operation = "adapt";
+    let last = check_parts(parts)?;
+    let whole = Inner {
+        rank: p.rank * parts.len(),
+        ..p
+    };
+    check_rank(operation, p.rank)?;
+    let rows = whole.columns_in(operation, y.len())?;
+    for part in parts {
+        part.matrices.check(operation, p.rank, r.len())?;
+        want(
+            operation,
+            "the elements between matrices",
+            part.matrices.between,
+            last.matrices.between,
+        )?;
+        check_adapters(operation, of_rows, rows, part.matrices)?;
+    }
+    want(operation, "the elements of B", b.len(), last.end * p.rank)?;
+    if let Some(bias) = bias {
+        want(operation, "the numbers of the bias", bias.len(), p.stride)?;
+    }
+    if last.end > p.offset {
+        want(operation, "the last output", last.end, p.offset)?;
+    }
+    let int = |value| size(operation, "a number", value);
+    let of = |part: usize| parts.get(part).unwrap_or(last);
+    let columns = int(last.end)?;
+    Launch::new(
+        b.device(),
+        Kernel::Adapt,
+        Grid::columns(int(rows)?, columns),
+    )
+    .write(y)
+    .value(int(p.stride)?)
+    .value(columns)
+    .read_if(bias)
+    .value(int(p.offset)?)
+    .value(int(p.rank)?)
+    .value(int(parts.len())?)
+    .value(int(of(0).end)?)
+    .value(int(of(1).end)?)
+    .read(r)
+    .value(int(of(0).matrices.offset)?)
+    .value(int(of(1).matrices.offset)?)
+    .value(int(of(2).matrices.offset)?)
+    .value(int(last.matrices.between)?)
+    .read_if(of_rows.map(Indices::buffer))
+    .read(b)
+    .run()
+}
+
+/// The last of the parts, of which there are some but not too many, each after the one before.
+fn check_parts(parts: &[Part]) -> Result<&Part> {
+    let wrong = |what, found| {
+        Err(CudaError::Limit {
+            operation: "adapt",
+            what,
+            found,
+            wanted: "1 to 3, each after the one before",
+        })
+    };
+    if !parts.is_sorted_by(|a, b| a.end < b.end) {
+        return wrong("the parts of a layer", parts.len());
+    }
+    match parts.last() {
+        Some(last) if parts.len() <= MOST_PARTS => Ok(last),
+        _ => wrong("the number of parts", parts.len()),
+    }
 }
 
 /// c = p·Rᵀ of every row; c is rows × rank. Without `of_rows` all rows have the first adapter.

@@ -12,8 +12,8 @@
 //! - [`Matrix`], [`linear`], [`linear_backward`]: frozen weights.
 //! - [`KvCache`], [`Queries`], [`KeyRanges`], [`attention`], [`attention_backward`]: sequences that may share a prefix.
 //! - [`rms_norm`], [`rope`], [`swiglu`], with their gradients; [`add`], [`add_bias`].
-//! - [`take_heads`], [`put_heads`], [`narrow`], [`widen`], [`gather_rows`], [`scatter_rows`]: columns and rows.
-//! - [`inner`], [`rank_update`], [`rank_gradient`], [`fill_p`], [`accumulate`]: the low-rank part, with an adapter for each row.
+//! - [`take_heads`], [`put_heads`], [`narrow`], [`narrow_add`], [`widen`], [`gather_rows`], [`scatter_rows`]: columns and rows.
+//! - [`adapt`], [`inner`], [`rank_update`], [`rank_gradient`], [`fill_p`], [`accumulate`]: the low-rank part, with an adapter for each row.
 //! - [`log_probs`], [`log_prob_gradient`], [`draw`], [`most_probable`]: the output head.
 //!
 //! With the feature `emulator` the same kernels are compiled for the CPU, and `Device::emulated()` runs them: slowly, but with
@@ -36,7 +36,8 @@ mod queries;
 mod rows;
 
 pub use adapter::{
-    Inner, MOST_RANK, Matrices, accumulate, fill_p, inner, rank_gradient, rank_update,
+    Inner, MOST_PARTS, MOST_RANK, Matrices, Part, accumulate, adapt, fill_p, inner, rank_gradient,
+    rank_update,
 };
 pub use attention::{Attended, attention, attention_backward};
 #[cfg(feature = "emulator")]
@@ -53,4 +54,6 @@ pub use indices::Indices;
 pub use matrix::{Block, Matrix, RowData, Storage, linear, linear_backward, round_bf16};
 pub use probe::{DeviceInfo, OLDEST_DRIVER, Probe, probe};
 pub use queries::{KeyRanges, Queries, Query};
-pub use rows::{Scatter, gather_rows, narrow, put_heads, scatter_rows, take_heads, widen};
+pub use rows::{
+    Scatter, gather_rows, narrow, narrow_add, put_heads, scatter_rows, take_heads, widen,
+};

@@ -67,6 +67,42 @@ pub fn narrow(x: &Buffer<f32>, width: usize, columns: usize, y: &mut Buffer<f32>
     take_heads(x, heads, y)
 }
 
+/// y = the first columns of a matrix of `width`, plus `other`, which has only those.
+///
+/// # Errors
+/// The sizes do not fit.
+pub fn narrow_add(
+    x: &Buffer<f32>,
+    width: usize,
+    other: &Buffer<f32>,
+    y: &mut Buffer<f32>,
+) -> Result<()> {
+    let operation = "narrow_add";
+    let rows = whole_rows(operation, "the elements of the matrix", x.len(), width)?;
+    if rows == 0 {
+        return want(operation, "the elements of the other", other.len(), 0);
+    }
+    let columns = whole_rows(operation, "the elements of the other", other.len(), rows)?;
+    if columns > width {
+        want(operation, "the columns of the other", columns, width)?;
+    }
+    want(
+        operation,
+        "the elements of the result",
+        y.len(),
+        other.len(),
+    )?;
+    let int = |value| size(operation, "a number", value);
+    let grid = Grid::rows(int(rows)?, threads_for(int(columns)?));
+    Launch::new(x.device(), Kernel::NarrowAdd, grid)
+        .read(x)
+        .value(int(width)?)
+        .read(other)
+        .write(y)
+        .value(int(columns)?)
+        .run()
+}
+
 /// A matrix of `width` columns with more of them, which are 0.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use tlora_model::{
     Sample, Sampling,
 };
 
-use support::{numbers, random, sampling, small};
+use support::{adapted, checkpoint, numbers, partial_adapter, random, sampling, small};
 
 fn device(storage: Storage) -> Compute {
     Compute::Cuda {
@@ -176,6 +176,48 @@ fn samples_are_those_of_this_machine() {
                     assert!(worst < 2e-5, "{case}: log-probabilities differ by {worst}");
                 }
             }
+        }
+    }
+}
+
+/// Where a product has modules with an adapter and modules without, and biases: logits and the gradient of v.
+#[test]
+fn an_adapter_of_some_modules_steers_them() {
+    let checkpoint = checkpoint("qwen3-bias-old");
+    let adapter = partial_adapter(&checkpoint, &["q_proj", "v_proj", "down_proj"]);
+    let v = [0.9, -0.6, 0.3];
+    let [here, there] = [Compute::F64, device(Storage::F32)].map(|compute| {
+        let (decoder, projections) = adapted(&checkpoint, &adapter, compute);
+        let steering = projections.steering(&v);
+        let steered = decoder
+            .sequence_logits(PROMPTS[2], Some(&steering))
+            .unwrap();
+        let plain = decoder.sequence_logits(PROMPTS[2], None).unwrap();
+        assert_ne!(steered, plain);
+        let completions = [
+            vec![vec![2, 7, 1, 8]],
+            vec![vec![2]],
+            vec![vec![1, 4], vec![3]],
+        ];
+        let learner = Learner::new(&decoder, &projections);
+        let (_, gradient) = learner
+            .gradient(&groups(&completions), &steering, 1.0, |scores| {
+                scores.iter().map(|s| vec![1.0; s.len()]).collect()
+            })
+            .unwrap();
+        let logits: Vec<f64> = steered.into_iter().map(f64::from).collect();
+        (logits, learner.v_gradient(&gradient))
+    });
+    for (what, here, there, bound) in [
+        ("logits", &here.0, &there.0, 1e-5),
+        ("the gradient", &here.1, &there.1, 1e-4),
+    ] {
+        let size = here.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        for (found, wanted) in there.iter().zip(here) {
+            assert!(
+                (found - wanted).abs() < bound * size,
+                "{what}: {found} and {wanted}"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The low-rank part, with one adapter and with several in one batch.
 
 use tlora_cuda::{
-    Buffer, Device, Indices, Inner, Matrices, accumulate, fill_p, inner, rank_gradient, rank_update,
+    Buffer, Device, Indices, Inner, Matrices, Part, accumulate, adapt, add_bias, fill_p, inner,
+    rank_gradient, rank_update,
 };
 use tlora_kernels as kernels;
 
@@ -97,6 +98,108 @@ fn every_row_has_its_adapter() {
             );
         }
     }
+}
+
+/// One pass over the columns is what bias, inner and rank_update are one after another, to the bit: one to three parts, with and
+/// without a bias, one adapter and several.
+#[test]
+fn one_pass_is_all_of_them() {
+    let cases: [(usize, &[usize], usize, bool); 4] = [
+        (2, &[300, 330, 371], 3, true),
+        (2, &[40], 1, false),
+        (5, &[7, 300], 2, false),
+        (64, &[3, 5, 70], 1, true),
+    ];
+    for (rank, ends, adapters, with_bias) in cases {
+        let (outputs, rows) = (ends[ends.len() - 1], 9);
+        let stride = outputs + 1 + rank * ends.len() + 2;
+        let p = Inner {
+            stride,
+            offset: outputs + 1,
+            rank,
+        };
+        let between = 3 + ends.len() * rank * rank;
+        let place = |part: usize| Matrices {
+            offset: 3 + part * rank * rank,
+            between,
+            adapters,
+        };
+        let (y, b) = (numbers(1, rows * stride), numbers(2, outputs * rank));
+        let (bias, r) = (numbers(3, stride), numbers(4, between * adapters));
+        let of_rows = &of_rows(adapters)[..rows];
+        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        let found = both(|device| {
+            let of = Indices::new(device, of_rows).unwrap();
+            let (mut y, b, bias) = (up(device, &y), up(device, &b), up(device, &bias));
+            let parts = ends.iter().enumerate().map(|(part, &end)| Part {
+                end,
+                matrices: place(part),
+            });
+            let (parts, bias) = (parts.collect::<Vec<_>>(), with_bias.then_some(&bias));
+            let of = (adapters > 1).then_some(&of);
+            adapt(&mut y, p, &parts, bias, &up(device, &r), of, &b).unwrap();
+            y.download().unwrap()
+        });
+        let device = Device::emulated();
+        let (mut to, b, r) = (up(&device, &y), up(&device, &b), up(&device, &r));
+        let of = Indices::new(&device, of_rows).unwrap();
+        let p_of = |part: usize| Inner {
+            offset: p.offset + part * rank,
+            ..p
+        };
+        // What stands in the columns of p is not part of the bias there.
+        let p_before = up(&device, &y);
+        if with_bias {
+            add_bias(&mut to, &up(&device, &bias)).unwrap();
+        }
+        let mut start = 0;
+        for (part, &end) in ends.iter().enumerate() {
+            let mut c = room(&device, rows * rank);
+            inner(&p_before, p_of(part), &r, place(part), Some(&of), &mut c).unwrap();
+            let b = b.part(start * rank, (end - start) * rank).unwrap();
+            rank_update(&mut to, stride, start, &b, &c).unwrap();
+            start = end;
+        }
+        let mut wanted = to.download().unwrap();
+        for (row, (wanted, y)) in wanted
+            .chunks_exact_mut(stride)
+            .zip(y.chunks_exact(stride))
+            .enumerate()
+        {
+            assert_ne!(wanted[..outputs], y[..outputs], "row {row}");
+            wanted[outputs..].copy_from_slice(&y[outputs..]);
+        }
+        assert_eq!(bits(found), bits(wanted), "rank {rank}, {ends:?}");
+    }
+}
+
+#[test]
+fn parts_that_do_not_fit_are_refused() {
+    let device = Device::emulated();
+    let (mut y, r, b) = (
+        room(&device, 2 * 12),
+        room(&device, 16),
+        room(&device, 8 * 2),
+    );
+    let p = Inner {
+        stride: 12,
+        offset: 8,
+        rank: 2,
+    };
+    let part = |end, offset| Part {
+        end,
+        matrices: Matrices::one(offset),
+    };
+    let mut run = |p: Inner, parts: &[Part]| adapt(&mut y, p, parts, None, &r, None, &b);
+    assert_eq!(run(p, &[part(3, 0), part(8, 4)]), Ok(()));
+    assert!(run(p, &[]).is_err());
+    assert!(run(p, &[part(8, 0), part(3, 4)]).is_err());
+    assert!(run(p, &[part(1, 0), part(2, 4), part(3, 8), part(8, 12)]).is_err());
+    // p of three parts ends beyond the row, columns run into p, a matrix is not all there, B has other rows.
+    assert!(run(p, &[part(1, 0), part(3, 4), part(8, 8)]).is_err());
+    assert!(run(Inner { offset: 7, ..p }, &[part(3, 0), part(8, 4)]).is_err());
+    assert!(run(p, &[part(3, 0), part(8, 13)]).is_err());
+    assert!(run(p, &[part(3, 0), part(7, 4)]).is_err());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Additions, norms, the rotary embedding, the gated activation and columns.
 
 use tlora_cuda::{
-    Heads, add, add_bias, narrow, put_heads, rms_norm, rms_norm_backward, rope, swiglu,
+    Heads, add, add_bias, narrow, narrow_add, put_heads, rms_norm, rms_norm_backward, rope, swiglu,
     swiglu_backward, take_heads, widen,
 };
 use tlora_kernels as kernels;
@@ -130,7 +130,10 @@ fn columns() {
         let (mut slim, mut broad) = (room(device, rows * 7), room(device, rows * 50));
         narrow(&x, stride, 7, &mut slim).unwrap();
         widen(&x, stride, 50, &mut broad).unwrap();
-        [&taken, &put, &slim, &broad]
+        let mut both = room(device, rows * 7);
+        narrow_add(&x, stride, &slim, &mut both).unwrap();
+        assert!(narrow_add(&x, stride, &broad, &mut both).is_err());
+        [&taken, &put, &slim, &broad, &both]
             .map(|b| b.download().unwrap())
             .concat()
     });
@@ -147,5 +150,6 @@ fn columns() {
         wanted.extend_from_slice(row(r));
         wanted.extend([0.0; 9]);
     }
+    (0..rows).for_each(|r| wanted.extend(row(r)[..7].iter().map(|x| x + x)));
     close(&found, &wide(&wanted), 0.0);
 }

@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::ops::array::Array;
 use crate::ops::attention::{Attended, LayerCache, QkvLayout, attention, attention_backward};
 use crate::ops::elementwise::{
-    Heads, add, put_heads, rms_norm, rms_norm_backward, rope, swiglu, swiglu_backward, take_heads,
-    widen,
+    Heads, add, narrow_add, put_heads, rms_norm, rms_norm_backward, rope, swiglu, swiglu_backward,
+    take_heads, widen,
 };
 use crate::ops::linear::{AdaptedLinear, RSum};
 use crate::steering::Steering;
@@ -60,9 +60,7 @@ impl Layer {
     }
 
     fn result(&self, tape: &Tape) -> Result<Array> {
-        let mut y = narrow(&tape.down, tape.middle.columns())?;
-        add(&mut y, &tape.middle)?;
-        Ok(y)
+        narrow_add(&tape.down, &tape.middle)
     }
 
     /// The forward pass, with everything kept.
@@ -73,17 +71,14 @@ impl Layer {
         cache: &mut LayerCache,
         steering: Option<&Steering>,
     ) -> Result<Tape> {
-        let QkvLayout { q, k, .. } = self.layout;
         let normed = rms_norm(x, &self.input_norm, self.epsilon)?;
         let mut qkv = self.qkv.forward(&normed, batch, steering)?;
         let raw = self.norm_heads(&mut qkv)?;
-        rope(&mut qkv, q, batch, false)?;
-        rope(&mut qkv, k, batch, false)?;
+        rope(&mut qkv, self.layout.turned(), batch, false)?;
         cache.write(&qkv, self.layout, batch)?;
         let attended = attention(&qkv, self.layout, cache, (batch, self.windowed))?;
         let output = self.output.forward(&attended.out, batch, steering)?;
-        let mut middle = narrow(&output, x.columns())?;
-        add(&mut middle, x)?;
+        let middle = narrow_add(&output, x)?;
         let normed = rms_norm(&middle, &self.mlp_norm, self.epsilon)?;
         let gate_up = self.gate_up.forward(&normed, batch, steering)?;
         let active = swiglu(&gate_up, self.intermediate, self.gate_up.width())?;
@@ -139,8 +134,7 @@ impl Layer {
             &tape.attended,
             &grad_attended,
         )?;
-        rope(&mut grad_qkv, self.layout.q, batch, true)?;
-        rope(&mut grad_qkv, self.layout.k, batch, true)?;
+        rope(&mut grad_qkv, self.layout.turned(), batch, true)?;
         self.head_norms_backward(&tape, &mut grad_qkv)?;
         let grad_normed = self
             .qkv
@@ -185,17 +179,4 @@ impl Layer {
         }
         Ok(())
     }
-}
-
-/// The first columns of a matrix, as one of its own.
-fn narrow(x: &Array, columns: usize) -> Result<Array> {
-    take_heads(
-        x,
-        Heads {
-            stride: x.columns(),
-            offset: 0,
-            count: 1,
-            width: columns,
-        },
-    )
 }

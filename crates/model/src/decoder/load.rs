@@ -196,6 +196,8 @@ impl<W: Weights> Loader<'_, W> {
         Ok(AdaptedLinear {
             packed,
             bias,
+            #[cfg(feature = "cuda")]
+            stacked: crate::ops::device::linear::stacked(&parts)?,
             parts,
         })
     }

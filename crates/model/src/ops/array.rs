@@ -106,7 +106,8 @@ impl Array {
     pub(crate) fn cat(parts: Vec<Self>) -> Result<Self> {
         #[cfg(feature = "cuda")]
         if let Some(Self::Device(_)) = parts.first() {
-            return DeviceArray::cat(&parts).map(Self::Device);
+            let parts = parts.iter().map(|part| part.device("cat"));
+            return DeviceArray::cat(&parts.collect::<Result<Vec<_>>>()?).map(Self::Device);
         }
         let tensors: Vec<Tensor> = parts
             .into_iter()

@@ -19,6 +19,16 @@ pub(crate) struct QkvLayout {
     pub v: Heads,
 }
 
+impl QkvLayout {
+    /// The heads that are turned by their positions: those of q, and of k, which follow them.
+    pub(crate) const fn turned(&self) -> Heads {
+        Heads {
+            count: self.q.count + self.k.count,
+            ..self.q
+        }
+    }
+}
+
 /// Keys and values of one layer. Rows are allocated once; a sequence has a run of rows that begins at a multiple of 16.
 pub(crate) enum LayerCache {
     F32(KvCache<f32>),

@@ -149,6 +149,20 @@ pub(crate) fn add(a: &mut Array, b: &Array) -> Result<()> {
     })
 }
 
+/// The first columns of a matrix, and another matrix added, which has only those.
+pub(crate) fn narrow_add(x: &Array, other: &Array) -> Result<Array> {
+    on_device!(x, x => device::narrow_add(x, other));
+    let columns = Heads {
+        stride: x.columns(),
+        offset: 0,
+        count: 1,
+        width: other.columns(),
+    };
+    let mut y = take_heads(x, columns)?;
+    add(&mut y, other)?;
+    Ok(y)
+}
+
 /// Some rows of a matrix, in the order given.
 pub(crate) fn gather_rows(x: &Array, rows: &[usize]) -> Result<Array> {
     on_device!(x, x => device::gather_rows(x, rows));

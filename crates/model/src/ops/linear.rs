@@ -163,6 +163,9 @@ pub(crate) struct AdaptedLinear {
     /// One number for each output and 0 for each x·Aᵀ, if a module has a bias.
     pub bias: Option<Array>,
     pub parts: Vec<Part>,
+    /// The B of all parts, one after another, where it is on a device and all are adapted with one rank.
+    #[cfg(feature = "cuda")]
+    pub stacked: Option<device::DeviceArray>,
 }
 
 impl AdaptedLinear {

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use tlora_checkpoint::Checkpoint;
-use tlora_format::{Adapter, Precision, SigmaSide};
+use tlora_format::{Adapter, Precision, SigmaSide, TargetModules};
 use tlora_merge::{Groups, Recipe, create};
 use tlora_model::{
     Compute, Decoder, Family, ModelConfig, Projections, RandomModel, RopeScaling, Sampling,
@@ -41,12 +41,29 @@ pub fn run() -> Run<'static> {
 }
 
 pub fn adapter(checkpoint: &Checkpoint, u: u16, groups: Groups, sigma_side: SigmaSide) -> Adapter {
+    adapter_of(checkpoint, None, u, groups, sigma_side)
+}
+
+/// An adapter of some modules, by the ends of their names.
+pub fn partial_adapter(checkpoint: &Checkpoint, modules: &[&str]) -> Adapter {
+    let modules = modules.iter().map(|&name| name.to_owned()).collect();
+    let targets = Some(TargetModules::Suffixes(modules));
+    adapter_of(checkpoint, targets, 3, Groups::One, SigmaSide::Left)
+}
+
+fn adapter_of(
+    checkpoint: &Checkpoint,
+    targets: Option<TargetModules>,
+    u: u16,
+    groups: Groups,
+    sigma_side: SigmaSide,
+) -> Adapter {
     let recipe = Recipe {
         rank: 2,
         u,
         groups,
         structured: false,
-        targets: None,
+        targets,
         precision: Precision::F32,
         seed: 42,
         sigma_side,

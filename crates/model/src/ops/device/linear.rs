@@ -6,7 +6,7 @@ use tlora_cuda::{self as cuda, Buffer, Device, Inner, Matrices, Matrix};
 use super::{DeviceArray, DeviceBatch, single};
 use crate::error::Result;
 use crate::ops::array::Array;
-use crate::ops::linear::{AdaptedLinear, PartAdapter};
+use crate::ops::linear::{AdaptedLinear, Part, PartAdapter};
 use crate::steering::{RGradient, Steering};
 
 /// x·Wᵀ.
@@ -131,13 +131,18 @@ pub(crate) fn adapt(
     batch: &DeviceBatch,
     steering: Option<&Steering>,
 ) -> Result<()> {
-    if let Some(bias) = &linear.bias {
-        cuda::add_bias(&mut y.buffer, &bias.device("bias")?.buffer)?;
+    let bias = linear.bias.as_ref().map(|bias| bias.device("bias"));
+    let bias = bias.transpose()?.map(|bias| &bias.buffer);
+    let device = y.on().clone();
+    if let (Some(b), Some(steering)) = (&linear.stacked, steering) {
+        return in_one_pass(linear, y, (bias, b), batch, steered(&device, steering)?);
+    }
+    if let Some(bias) = bias {
+        cuda::add_bias(&mut y.buffer, bias)?;
     }
     let Some(steering) = steering else {
         return Ok(());
     };
-    let device = y.on().clone();
     let steering = steered(&device, steering)?;
     for (part, adapter) in linear.adapted() {
         let (r, place) = steering.of(adapter.module);
@@ -148,6 +153,59 @@ pub(crate) fn adapt(
         cuda::rank_update(&mut y.buffer, linear.width(), part.offset, b, &c)?;
     }
     Ok(())
+}
+
+/// The B of all parts as one matrix, if all are adapted with one rank on a device.
+pub(crate) fn stacked(parts: &[Part]) -> Result<Option<DeviceArray>> {
+    let all: Option<Vec<&DeviceArray>> = parts.iter().map(of_part).collect();
+    match all {
+        Some(all)
+            if (1..=cuda::MOST_PARTS).contains(&all.len())
+                && all.iter().all(|b| b.columns == all[0].columns) =>
+        {
+            DeviceArray::cat(&all).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn of_part(part: &Part) -> Option<&DeviceArray> {
+    match &part.adapter.as_ref()?.b {
+        Array::Device(b) => Some(b),
+        Array::Host(_) => None,
+    }
+}
+
+/// The same where all parts have an adapter.
+fn in_one_pass(
+    linear: &AdaptedLinear,
+    y: &mut DeviceArray,
+    (bias, b): (Option<&Buffer<f32>>, &DeviceArray),
+    batch: &DeviceBatch,
+    steering: &DeviceSteering,
+) -> Result<()> {
+    let adapted = linear.adapted();
+    let parts: Vec<cuda::Part> = adapted
+        .map(|(part, adapter)| cuda::Part {
+            end: part.offset + part.outputs,
+            matrices: steering.of(adapter.module).1,
+        })
+        .collect();
+    let p = Inner {
+        stride: linear.width(),
+        offset: b.rows(),
+        rank: b.columns,
+    };
+    let (y, r) = (&mut y.buffer, &steering.matrices);
+    Ok(cuda::adapt(
+        y,
+        p,
+        &parts,
+        bias,
+        r,
+        batch.adapters(),
+        &b.buffer,
+    )?)
 }
 
 /// ∂L/∂R of all modules, and the gradients of x·Aᵀ into their columns.

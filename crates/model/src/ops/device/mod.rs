@@ -69,11 +69,7 @@ impl DeviceArray {
     }
 
     /// The rows of all, one after another; at least one is there.
-    pub(crate) fn cat(parts: &[Array]) -> Result<Self> {
-        let parts: Vec<&Self> = parts
-            .iter()
-            .map(|part| part.device("cat"))
-            .collect::<Result<_>>()?;
+    pub(crate) fn cat(parts: &[&Self]) -> Result<Self> {
         let rows = parts.iter().map(|part| part.rows()).sum();
         let mut whole = Self::uninitialised(parts[0].on(), rows, parts[0].columns)?;
         let mut at = 0;
@@ -188,6 +184,13 @@ pub(crate) fn widen(x: &DeviceArray, columns: usize) -> Result<Array> {
     let mut wide = DeviceArray::uninitialised(x.on(), x.rows(), columns)?;
     cuda::widen(&x.buffer, x.columns, columns, &mut wide.buffer)?;
     Ok(Array::Device(wide))
+}
+
+pub(crate) fn narrow_add(x: &DeviceArray, other: &Array) -> Result<Array> {
+    let other = other.device("add")?;
+    let mut y = other.like()?;
+    cuda::narrow_add(&x.buffer, x.columns, &other.buffer, &mut y.buffer)?;
+    Ok(Array::Device(y))
 }
 
 pub(crate) fn add(a: &mut DeviceArray, b: &Array) -> Result<()> {
