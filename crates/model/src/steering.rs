@@ -158,7 +158,7 @@ impl Projections {
         Steering::new(vec![self.matrices(v)])
     }
 
-    /// The same for several v, the adapters 0, 1 and so on of a batch that mixes them: they share the weights and their
+    /// The same for several v, at least one, the adapters 0, 1 and so on of a batch that mixes them: they share the weights and their
     /// factors, and a token is computed with its own R.
     #[must_use]
     pub fn steerings<'v>(&self, all: impl IntoIterator<Item = &'v [f64]>) -> Steering {

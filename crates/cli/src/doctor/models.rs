@@ -110,13 +110,21 @@ pub(super) fn logits(compute: &Compute, shape: usize) -> Result<Vec<f64>, ModelE
 /// Of v, for completions that share their prompts.
 pub(super) fn gradient(compute: &Compute, shape: usize) -> Result<Vec<f64>, ModelError> {
     let (decoder, projections) = model(compute, shape)?;
-    let completions: [&[u32]; 4] = [&[2, 7, 1, 8], &[2], &[8, 1, 8, 2, 8, 4, 5], &[9, 0, 4]];
-    let groups = PROMPTS.map(|prompt| PromptGroup {
+    gradient_of(&decoder, &projections)
+}
+
+fn groups() -> [PromptGroup<'static>; PROMPTS.len()] {
+    const COMPLETIONS: [&[u32]; 4] = [&[2, 7, 1, 8], &[2], &[8, 1, 8, 2, 8, 4, 5], &[9, 0, 4]];
+    PROMPTS.map(|prompt| PromptGroup {
         prompt,
-        completions: completions.to_vec(),
-    });
-    let learner = Learner::new(&decoder, &projections);
-    let (_, gradient) = learner.gradient(&groups, &projections.steering(&V), WARM, |scores| {
+        completions: COMPLETIONS.to_vec(),
+    })
+}
+
+fn gradient_of(decoder: &Decoder, projections: &Projections) -> Result<Vec<f64>, ModelError> {
+    let learner = Learner::new(decoder, projections);
+    let steering = projections.steering(&V);
+    let (_, gradient) = learner.gradient(&groups(), &steering, WARM, |scores| {
         // Of both signs, as advantages are.
         let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -0.7 };
         scores
@@ -160,13 +168,8 @@ fn sampled(
     Generator::new(decoder, slots).generate(&requests, &sampling, Some(&steering), |_| ())
 }
 
-/// What the learner says of samples, beside what the sampler said.
-pub(super) fn agreement(compute: &Compute, shape: usize) -> Result<Mismatch, ModelError> {
-    Ok(Mismatch::of(pairs(compute, shape)?))
-}
-
-/// Log-probabilities of learner and sampler.
-fn pairs(compute: &Compute, shape: usize) -> Result<Vec<(f64, f64)>, ModelError> {
+/// Log-probabilities of the same tokens by learner and sampler.
+pub(super) fn pairs(compute: &Compute, shape: usize) -> Result<Vec<(f64, f64)>, ModelError> {
     let (decoder, projections) = model(compute, shape)?;
     let samples = sampled(&decoder, &projections, WARM, 5)?;
     let groups: Vec<PromptGroup<'_>> = PROMPTS
@@ -211,18 +214,17 @@ pub(super) fn memory(subject: &Subject) -> Result<MemoryUse, ModelError> {
     let free = device_memory(compute, true)?.map(|(free, _)| free);
     let (decoder, projections) = model(compute, 0)?;
     sampled(&decoder, &projections, 0.0, SLOTS)?;
-    gradient(compute, 0)?;
+    gradient_of(&decoder, &projections)?;
     let longest = PROMPTS.iter().map(|prompt| prompt.len()).max();
     let plan = decoder.memory_plan(RunSizes {
         slots: SLOTS,
         prompt: longest.unwrap_or(1),
         completion: TOKENS,
         samples: SAMPLES,
-        micro_batch: PROMPTS.iter().map(|prompt| prompt.len() + 12).sum(),
+        micro_batch: groups().iter().map(PromptGroup::tokens).sum(),
     });
     Ok(MemoryUse {
-        // The gradient is computed with weights of its own.
-        planned: plan.peak() + plan.weights,
+        planned: plan.peak(),
         peak: device_memory(compute, false)?.map(|(_, peak)| peak),
         free,
     })
