@@ -32,6 +32,7 @@ mod indices;
 mod launch;
 mod matrix;
 mod probe;
+mod ptx;
 mod queries;
 mod rows;
 

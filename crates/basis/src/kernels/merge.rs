@@ -122,26 +122,22 @@ unsafe fn row_of<S: Simd, D: Stored, O: Output>(
             kept: zero,
             largest: zero,
         };
-        for b in 0..whole {
-            let weights = row.as_ptr().add(b * BLOCK * D::SIZE);
-            let to = out.as_mut_ptr().add(b * BLOCK * O::SIZE);
+        let tail = padded_tail(row, whole, D::SIZE);
+        let mut merged_tail = [0; BLOCK * 4];
+        // The tail takes its turn in the same loop, which is compiled for many types.
+        for b in 0..columns.div_ceil(BLOCK) {
+            let (weights, to) = if b < whole {
+                (
+                    row.as_ptr().add(b * BLOCK * D::SIZE),
+                    out.as_mut_ptr().add(b * BLOCK * O::SIZE),
+                )
+            } else {
+                (tail.as_ptr(), merged_tail.as_mut_ptr())
+            };
             block::<S, D, O>(weights, t, v.as_ptr().add(b * BLOCK), stride, to, &mut sums);
         }
-        if !columns.is_multiple_of(BLOCK) {
-            let weights = padded_tail(row, whole, D::SIZE);
-            let mut merged = [0; BLOCK * 4];
-            let v = v.as_ptr().add(whole * BLOCK);
-            block::<S, D, O>(
-                weights.as_ptr(),
-                t,
-                v,
-                stride,
-                merged.as_mut_ptr(),
-                &mut sums,
-            );
-            let rest = &mut out[whole * BLOCK * O::SIZE..];
-            rest.copy_from_slice(&merged[..rest.len()]);
-        }
+        let rest = &mut out[whole * BLOCK * O::SIZE..];
+        rest.copy_from_slice(&merged_tail[..rest.len()]);
         let mut largest = [0.0_f64; 8];
         S::store(largest.as_mut_ptr(), sums.largest);
         RowSums {
@@ -153,7 +149,7 @@ unsafe fn row_of<S: Simd, D: Stored, O: Output>(
     }
 }
 
-/// A slice of known length lets the compiler unroll the sum over the rank for the usual ranks.
+/// A slice of known length lets the compiler unroll the sum over the rank for the usual one.
 #[inline(always)]
 unsafe fn row_by_rank<S: Simd, D: Stored, O: Output>(
     row: &[u8],
@@ -164,7 +160,6 @@ unsafe fn row_by_rank<S: Simd, D: Stored, O: Output>(
     // SAFETY: passed on.
     unsafe {
         match *t {
-            [t0] => row_of::<S, D, O>(row, &[t0], v, out),
             [t0, t1] => row_of::<S, D, O>(row, &[t0, t1], v, out),
             _ => row_of::<S, D, O>(row, t, v, out),
         }

@@ -256,7 +256,9 @@ unsafe fn add_rows_from<S: Simd, D: Stored, const K: usize>(
 ) {
     // SAFETY: passed on; the rows exist.
     unsafe {
-        if let Ok(y) = y.try_into() {
+        if S::ADDS_ROWS_AT_ONCE
+            && let Ok(y) = y.try_into()
+        {
             add_rows::<S, D, K, ROWS>(std::array::from_fn(|r| weight.row(start + r)), y, p);
         } else {
             for (r, &y) in y.iter().enumerate() {

@@ -124,6 +124,7 @@ pub(super) unsafe fn store_f16(even: __m256i, odd: __m256i, to: *mut u8) {
 impl Simd for Avx2 {
     type V = Pair;
     const DOT_ROWS_OF_2: usize = 1;
+    const ADDS_ROWS_AT_ONCE: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> Self::V {

@@ -38,6 +38,7 @@ unsafe fn round_to_odd(x: __m512d) -> __m256i {
 impl Simd for Avx512 {
     type V = __m512d;
     const DOT_ROWS_OF_2: usize = 4;
+    const ADDS_ROWS_AT_ONCE: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> Self::V {

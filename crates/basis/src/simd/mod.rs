@@ -36,6 +36,8 @@ pub(crate) trait Simd: Copy {
     type V: Copy;
     /// Rows that the dot product of a pass takes at once, per number of columns: what the registers hold.
     const DOT_ROWS_OF_2: usize;
+    /// Whether the sums of a block stay in registers while rows are added to it, so that several are worth adding at once.
+    const ADDS_ROWS_AT_ONCE: bool;
 
     unsafe fn splat(x: f64) -> Self::V;
     unsafe fn load(from: *const f64) -> Self::V;

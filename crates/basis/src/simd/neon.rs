@@ -38,6 +38,7 @@ unsafe fn lanes(v: Quad) -> [f64; 8] {
 impl Simd for Neon {
     type V = Quad;
     const DOT_ROWS_OF_2: usize = 1;
+    const ADDS_ROWS_AT_ONCE: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> Self::V {

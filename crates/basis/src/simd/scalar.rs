@@ -3,7 +3,7 @@
 use super::{Simd, odd_to_bf16, round_to_odd};
 use half::f16;
 
-/// Eight lanes in an array.
+/// Eight lanes in an array. Conversions of sixteen numbers are long, and so are not inlined.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
 
@@ -50,6 +50,7 @@ unsafe fn pack<const SIZE: usize>(
 impl Simd for Scalar {
     type V = [f64; 8];
     const DOT_ROWS_OF_2: usize = 1;
+    const ADDS_ROWS_AT_ONCE: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f64) -> Self::V {
@@ -102,7 +103,7 @@ impl Simd for Scalar {
             })
         }
     }
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn f16(from: *const u8) -> (Self::V, Self::V) {
         // SAFETY: passed on.
         unsafe { unpack(from, |b| f64::from(f16::from_le_bytes(b).to_f32_const())) }
@@ -112,7 +113,7 @@ impl Simd for Scalar {
         // SAFETY: passed on.
         unsafe { unpack(from, |b| f64::from(f32::from_le_bytes(b))) }
     }
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn to_bf16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: passed on.
         unsafe {
@@ -121,7 +122,7 @@ impl Simd for Scalar {
             });
         }
     }
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn to_f16(even: Self::V, odd: Self::V, to: *mut u8) {
         // SAFETY: passed on.
         unsafe {

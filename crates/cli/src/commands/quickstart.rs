@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use fs_err::File;
+use lzma_rust2::LzmaReader;
 use tempfile::TempDir;
 use tlora_checkpoint::Checkpoint;
 use tlora_rebuild::digest;
@@ -29,25 +31,8 @@ const COMMANDS: [&str; 5] = [
     "tlora eval merged --data examples/tiny-base/test.jsonl --config run/config.toml",
 ];
 
-macro_rules! bundled {
-    ($($name:literal,)*) => {
-        [$(($name, include_bytes!(concat!("../../../../examples/tiny-base/", $name)).as_slice()),)*]
-    };
-}
-
-/// `examples/tiny-base`.
-const TINY_BASE: [(&str, &[u8]); 10] = bundled![
-    "config.json",
-    "generation_config.json",
-    "model-00001-of-00002.safetensors",
-    "model-00002-of-00002.safetensors",
-    "model.safetensors.index.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "train.toml",
-    "train.jsonl",
-    "test.jsonl",
-];
+/// `examples/tiny-base`: names, and contents as build.rs compressed them.
+const TINY_BASE: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/tiny-base.rs"));
 
 pub(crate) fn run(options: &QuickstartOptions) -> Result<Exit, Failure> {
     let directory = Directory::new(options.dir.as_deref())?;
@@ -103,9 +88,11 @@ fn check(options: &QuickstartOptions) -> Result<Exit, Failure> {
 
 fn lay_out(directory: &Path) -> std::io::Result<()> {
     fs_err::create_dir_all(directory)?;
-    TINY_BASE
-        .iter()
-        .try_for_each(|(name, bytes)| fs_err::write(directory.join(name), bytes))
+    for &(name, compressed) in TINY_BASE {
+        let mut contents = LzmaReader::new_mem_limit(compressed, u32::MAX, None)?;
+        std::io::copy(&mut contents, &mut File::create(directory.join(name))?)?;
+    }
+    Ok(())
 }
 
 fn not_prepared(error: &std::io::Error) -> Failure {

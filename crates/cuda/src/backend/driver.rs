@@ -20,9 +20,7 @@ use super::Product;
 use crate::error::{CudaError, Result};
 use crate::launch::{Arg, Grid, Kernel};
 use crate::probe::{DeviceInfo, check_version, driver_version, info};
-
-/// The kernels, for compute capability 8.0; the driver compiles them for the device.
-const PTX: &str = include_str!("../../kernels/kernels.ptx");
+use crate::ptx::ptx;
 
 pub(crate) struct Driver {
     info: DeviceInfo,
@@ -281,7 +279,8 @@ fn keep_pool(ordinal: usize) -> std::result::Result<(), DriverError> {
 /// The module, and the kernels by number; the context is this thread's.
 fn load_kernels() -> std::result::Result<(sys::CUmodule, Vec<sys::CUfunction>), DriverError> {
     let invalid = |_| DriverError(sys::CUresult::CUDA_ERROR_INVALID_VALUE);
-    let ptx = CString::new(PTX).map_err(invalid)?;
+    let damaged = |_| DriverError(sys::CUresult::CUDA_ERROR_INVALID_PTX);
+    let ptx = CString::new(ptx().map_err(damaged)?).map_err(invalid)?;
     // SAFETY: the image ends with a 0, and is copied before the call returns.
     let module = unsafe { result::module::load_data(ptx.as_ptr().cast())? };
     let function = |name: &&str| {

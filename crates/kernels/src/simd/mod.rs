@@ -14,7 +14,7 @@ mod isa;
 mod portable;
 
 pub use isa::{Isa, forced};
-use portable::Portable;
+use portable::{Baseline, Portable};
 
 /// Lanes of a vector.
 pub(crate) const LANES: usize = 16;
@@ -156,12 +156,7 @@ compiled_for!(
     avx512::Avx512
 );
 compiled_for!(f32_avx2, "avx2,fma", f32, avx2::Avx2);
-compiled_for!(
-    f64_avx512,
-    "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma",
-    f64,
-    Portable<f64>
-);
+// The numbers that checks are made with: not worth a third copy of every kernel.
 compiled_for!(f64_avx2, "avx2,fma", f64, Portable<f64>);
 
 macro_rules! element {
@@ -179,8 +174,8 @@ macro_rules! element {
                     // SAFETY: as above.
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => unsafe { $avx2(kernel) },
-                    // SAFETY: the portable lanes need nothing.
-                    _ => unsafe { kernel.run::<Portable<$T>>() },
+                    // SAFETY: these need nothing.
+                    _ => unsafe { kernel.run::<Baseline<$T>>() },
                 }
             }
             #[inline]
@@ -209,7 +204,7 @@ macro_rules! element {
     };
 }
 element!(f32, f32_avx512, f32_avx2, logarithm);
-element!(f64, f64_avx512, f64_avx2, libm::log);
+element!(f64, f64_avx2, f64_avx2, libm::log);
 
 /// In f64, and rounded once.
 #[expect(

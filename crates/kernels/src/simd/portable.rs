@@ -1,4 +1,7 @@
 //! Sixteen lanes as an array: the compiler makes of it what the machine has.
+//!
+//! [`Baseline`] is the same for x86-64 without FMA, where a fused product is a call of a function for each lane: sixteen calls
+//! in a row at every use would be a good part of the program, and no faster than they are in a function.
 
 use super::{LANES, Simd, exponential as e, transpose_in_memory};
 use std::marker::PhantomData;
@@ -6,9 +9,15 @@ use std::marker::PhantomData;
 #[derive(Clone, Copy)]
 pub(crate) struct Portable<T>(PhantomData<T>);
 
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Baseline<T>(PhantomData<T>);
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use Portable as Baseline;
+
 macro_rules! portable {
-    ($T:ty, $exp:expr) => {
-        impl Simd for Portable<$T> {
+    ($Lanes:ident, $T:ty, $exp:expr, $fused:ident) => {
+        impl Simd for $Lanes<$T> {
             type E = $T;
             type V = [$T; LANES];
             const TILE_ROWS: usize = 3;
@@ -71,7 +80,7 @@ macro_rules! portable {
                 }
                 v
             }
-            #[inline(always)]
+            #[inline($fused)]
             unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
                 let mut v = c;
                 for i in 0..LANES {
@@ -89,7 +98,7 @@ macro_rules! portable {
                 }
                 v
             }
-            #[inline(always)]
+            #[inline($fused)]
             unsafe fn exp(v: Self::V) -> Self::V {
                 let mut y = v;
                 for y in &mut y {
@@ -105,8 +114,12 @@ macro_rules! portable {
         }
     };
 }
-portable!(f32, exp_f32);
-portable!(f64, f64::exp);
+portable!(Portable, f32, exp_f32, always);
+portable!(Portable, f64, f64::exp, always);
+#[cfg(target_arch = "x86_64")]
+portable!(Baseline, f32, exp_f32, never);
+#[cfg(target_arch = "x86_64")]
+portable!(Baseline, f64, f64::exp, never);
 
 /// One lane of the exponential, operation by operation as the vectors do it.
 #[inline(always)]
