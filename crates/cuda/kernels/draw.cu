@@ -2,8 +2,9 @@
 
 // The token whose share of [0, 1) a uniform number falls into, in the order of the tokens. The row is cut into as many parts
 // as there are warps, the part found where the sum passes the number, and that part cut again, down to a few tokens.
-KERNEL void draw(const float* __restrict__ logits, u32 vocabulary, float inverse, const double* __restrict__ uniforms,
-                 u32* __restrict__ tokens, float* __restrict__ log_probs) {
+KERNEL void __launch_bounds__(ROW_THREADS) draw(const float* __restrict__ logits, u32 vocabulary, float inverse,
+                                                const double* __restrict__ uniforms, u32* __restrict__ tokens,
+                                                float* __restrict__ log_probs) {
     __shared__ float shared[WARP * 3];
     __shared__ double sums[WARP];
     const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
@@ -85,8 +86,8 @@ __device__ inline Candidate warp_best(Candidate best) {
 }
 
 // The most probable token, the first among equals, and its log-probability.
-KERNEL void most_probable(const float* __restrict__ logits, u32 vocabulary, u32* __restrict__ tokens,
-                          float* __restrict__ log_probs) {
+KERNEL void __launch_bounds__(ROW_THREADS) most_probable(const float* __restrict__ logits, u32 vocabulary,
+                                                         u32* __restrict__ tokens, float* __restrict__ log_probs) {
     __shared__ float shared[WARP * 3];
     __shared__ Candidate bests[WARP];
     const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;

@@ -55,13 +55,22 @@ KERNEL void rope(float* __restrict__ x, u32 heads, u32 width, u32 stride, u32 of
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 // y = silu(gate) · up. Grid: rows × lots of columns.
-KERNEL void swiglu(const float* __restrict__ gate_up, u32 stride, u32 n, float* __restrict__ y) {
+template <class T>
+__device__ inline void gated(const float* gate_up, u32 stride, u32 n, T* y) {
     const u32 column = blockIdx.y * blockDim.x + threadIdx.x;
     if (column < n) {
         const float* row = gate_up + (u64)blockIdx.x * stride;
         const float gate = row[column];
-        y[(u64)blockIdx.x * n + column] = gate * sigmoid(gate) * row[n + column];
+        store(y + (u64)blockIdx.x * n + column, gate * sigmoid(gate) * row[n + column]);
     }
+}
+
+KERNEL void swiglu_f32(const float* __restrict__ gate_up, u32 stride, u32 n, float* __restrict__ y) {
+    gated(gate_up, stride, n, y);
+}
+
+KERNEL void swiglu_bf16(const float* __restrict__ gate_up, u32 stride, u32 n, u16* __restrict__ y) {
+    gated(gate_up, stride, n, y);
 }
 
 // The gradients of gate and up. Grid: rows × lots of columns.

@@ -5,6 +5,8 @@ struct Tally {
     float most, total, tilt;
 };
 
+// A block has at most so many threads.
+#define ROW_THREADS 1024
 // No logit is less; finite, so that a difference of two is a number.
 #define LEAST_LOGIT -3.0e38f
 // Where p is 0 its logarithm may be −∞: no difference counts as less than this.
@@ -82,8 +84,9 @@ __device__ inline Tally row_tally(const float* row, u32 vocabulary, float invers
 }
 
 // The log-probability of each row's target, the entropy of the row, and ln Σ exp.
-KERNEL void score(const float* __restrict__ logits, u32 vocabulary, float inverse, const u32* __restrict__ targets,
-                  float* __restrict__ log_probs, float* __restrict__ entropies, float* __restrict__ log_sums) {
+KERNEL void __launch_bounds__(ROW_THREADS) score(const float* __restrict__ logits, u32 vocabulary, float inverse,
+                                                 const u32* __restrict__ targets, float* __restrict__ log_probs,
+                                                 float* __restrict__ entropies, float* __restrict__ log_sums) {
     __shared__ float shared[WARP * 3];
     const float* row = logits + (u64)blockIdx.x * vocabulary;
     const Tally tally = row_tally(row, vocabulary, inverse, shared);

@@ -10,15 +10,25 @@ __device__ inline float norm_factor(const float* x, u32 width, float epsilon, fl
     return 1.0f / sqrtf(squares / (float)width + epsilon);
 }
 
-KERNEL void rms_norm(const float* __restrict__ x, const float* __restrict__ weight, u32 width, float epsilon,
-                     float* __restrict__ y) {
+template <class T>
+__device__ inline void normalise(const float* x, const float* weight, u32 width, float epsilon, T* y) {
     __shared__ float shared[WARP];
     x += (u64)blockIdx.x * width;
     y += (u64)blockIdx.x * width;
     const float factor = norm_factor(x, width, epsilon, shared);
     for (u32 i = threadIdx.x; i < width; i += blockDim.x) {
-        y[i] = x[i] * factor * weight[i];
+        store(y + i, x[i] * factor * weight[i]);
     }
+}
+
+KERNEL void rms_norm_f32(const float* __restrict__ x, const float* __restrict__ weight, u32 width, float epsilon,
+                         float* __restrict__ y) {
+    normalise(x, weight, width, epsilon, y);
+}
+
+KERNEL void rms_norm_bf16(const float* __restrict__ x, const float* __restrict__ weight, u32 width, float epsilon,
+                          u16* __restrict__ y) {
+    normalise(x, weight, width, epsilon, y);
 }
 
 KERNEL void rms_norm_backward(const float* __restrict__ x, const float* __restrict__ weight, u32 width, float epsilon,

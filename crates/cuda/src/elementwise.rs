@@ -1,5 +1,6 @@
 //! Additions, norms, the rotary embedding and the gated activation, with their gradients.
 
+use crate::activation::{Activation, writes};
 use crate::buffer::Buffer;
 use crate::error::{CudaError, Result, size, want, whole_rows};
 use crate::launch::{Grid, Kernel, Launch, threads_for};
@@ -37,17 +38,18 @@ pub fn add_bias(y: &mut Buffer<f32>, bias: &Buffer<f32>) -> Result<()> {
 ///
 /// # Errors
 /// The sizes do not fit.
-pub fn rms_norm(
+pub fn rms_norm<T: Activation>(
     x: &Buffer<f32>,
     weight: &Buffer<f32>,
     epsilon: f32,
-    y: &mut Buffer<f32>,
+    y: &mut Buffer<T>,
 ) -> Result<()> {
     let rows = whole_rows("rms_norm", "the elements of x", x.len(), weight.len())?;
     want("rms_norm", "the elements of y", y.len(), x.len())?;
     let width = size("rms_norm", "columns", weight.len())?;
     let grid = Grid::rows(size("rms_norm", "rows", rows)?, threads_for(width));
-    Launch::new(x.device(), Kernel::RmsNorm, grid)
+    let kernel = writes::<T>(Kernel::RmsNormF32, Kernel::RmsNormBf16);
+    Launch::new(x.device(), kernel, grid)
         .read(x)
         .read(weight)
         .value(width)
@@ -194,9 +196,15 @@ fn gated(
 ///
 /// # Errors
 /// The sizes do not fit.
-pub fn swiglu(gate_up: &Buffer<f32>, stride: usize, n: usize, y: &mut Buffer<f32>) -> Result<()> {
+pub fn swiglu<T: Activation>(
+    gate_up: &Buffer<f32>,
+    stride: usize,
+    n: usize,
+    y: &mut Buffer<T>,
+) -> Result<()> {
     let grid = gated("swiglu", gate_up.len(), stride, n, y.len())?;
-    Launch::new(gate_up.device(), Kernel::Swiglu, grid)
+    let kernel = writes::<T>(Kernel::SwigluF32, Kernel::SwigluBf16);
+    Launch::new(gate_up.device(), kernel, grid)
         .read(gate_up)
         .value(size("swiglu", "columns", stride)?)
         .value(size("swiglu", "columns", n)?)

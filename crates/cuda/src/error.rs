@@ -75,6 +75,12 @@ pub enum CudaError {
         /// What they do.
         wanted: &'static str,
     },
+    /// Rows in bf16 are multiplied with a matrix in f32.
+    #[error("{operation}: the rows are rounded to bf16 and the matrix is not")]
+    Rounded {
+        /// The operation.
+        operation: &'static str,
+    },
     /// Two arguments are on different devices.
     #[error("{operation}: its buffers are on different devices")]
     OtherDevice {

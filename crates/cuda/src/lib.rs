@@ -19,6 +19,7 @@
 //! With the feature `emulator` the same kernels are compiled for the CPU, and `Device::emulated()` runs them: slowly, but with
 //! all that is between an operation and its launch, which is how this is tested where there is no GPU.
 
+mod activation;
 mod adapter;
 mod attention;
 mod backend;
@@ -36,6 +37,7 @@ mod ptx;
 mod queries;
 mod rows;
 
+pub use activation::Activation;
 pub use adapter::{
     Inner, MOST_PARTS, MOST_RANK, Matrices, Part, accumulate, adapt, fill_p, inner, rank_gradient,
     rank_update,

@@ -5,6 +5,7 @@
 
 use half::{bf16, f16};
 
+use crate::activation::Activation;
 use crate::backend::Product;
 use crate::buffer::Buffer;
 use crate::device::Device;
@@ -146,12 +147,12 @@ impl Matrix {
             .run()
     }
 
-    /// y = x·Wᵀ, or x·W if `transposed`; x may be a copy rounded to bf16.
-    fn product(
+    /// y = x·Wᵀ, or x·W if `transposed`.
+    fn product<T: Activation>(
         &self,
         operation: &'static str,
         transposed: bool,
-        x: &Buffer<f32>,
+        x: &Buffer<T>,
         y: &mut Buffer<f32>,
     ) -> Result<()> {
         let (inner, width) = if transposed {
@@ -185,14 +186,17 @@ impl Matrix {
             rows: size(operation, "rows", rows)?,
             y: y.address(),
         };
-        if self.storage() == Storage::F32 {
-            return device.backend().product(&product);
+        product.bf16 = self.storage() == Storage::Bf16;
+        match (T::unrounded(x), product.bf16) {
+            (Some(_), false) | (None, true) => device.backend().product(&product),
+            (Some(x), true) => {
+                let mut rounded = Buffer::<u16>::uninitialised(&device, x.len())?;
+                round_bf16(x, &mut rounded)?;
+                product.x = rounded.address();
+                device.backend().product(&product)
+            }
+            (None, false) => Err(CudaError::Rounded { operation }),
         }
-        let mut rounded = Buffer::<u16>::uninitialised(&device, x.len())?;
-        round_bf16(x, &mut rounded)?;
-        product.bf16 = true;
-        product.x = rounded.address();
-        device.backend().product(&product)
     }
 }
 
@@ -239,8 +243,8 @@ impl RowData<'_> {
 /// y = x·Wᵀ: x is rows × columns, y rows × outputs.
 ///
 /// # Errors
-/// The sizes do not fit, or cuBLAS fails.
-pub fn linear(x: &Buffer<f32>, w: &Matrix, y: &mut Buffer<f32>) -> Result<()> {
+/// The sizes do not fit, x is rounded and the matrix is not, or cuBLAS fails.
+pub fn linear<T: Activation>(x: &Buffer<T>, w: &Matrix, y: &mut Buffer<f32>) -> Result<()> {
     w.product("linear", false, x, y)
 }
 

@@ -166,19 +166,28 @@ impl LayerSizes {
         self.qkv + self.attended + self.heads + self.output + self.hidden + self.gate_up + self.down
     }
 
-    /// The forward pass at its end, with its input: the tape, two norms and the active part of the MLP.
+    /// Rows that only a product reads, in bf16 where it rounds.
+    const fn multiplied(&self, columns: usize) -> usize {
+        if self.rounds { columns / 2 } else { columns }
+    }
+
+    /// What the forward pass has at its end beside the tape: two norms and the active part of the MLP.
+    const fn passing(&self) -> usize {
+        2 * self.multiplied(self.hidden) + self.multiplied(self.intermediate)
+    }
+
+    /// The forward pass at its end, with its input.
     const fn forward(&self) -> usize {
-        3 * self.hidden + self.tape() + self.intermediate + self.rounded(self.intermediate)
+        self.hidden + self.tape() + self.passing()
     }
 
     /// A layer of an update, without its input: beside the tape and the gradient of its output the forward pass, the way back
     /// through the MLP where gate and up have their gradient, or that through attention.
     fn update(&self) -> usize {
-        let forward = 2 * self.hidden + self.intermediate + self.rounded(self.intermediate);
         let mlp =
             self.down + self.intermediate + self.gate_up + self.hidden + self.rounded(self.gate_up);
         let attention =
             2 * self.hidden + self.output + self.attended + self.qkv + self.rounded(self.qkv);
-        self.tape() + self.hidden + forward.max(mlp).max(attention)
+        self.tape() + self.hidden + self.passing().max(mlp).max(attention)
     }
 }

@@ -1,12 +1,12 @@
 //! Additions, norms, the rotary embedding, the gated activation and columns.
 
 use tlora_cuda::{
-    Heads, add, add_bias, narrow, narrow_add, put_heads, rms_norm, rms_norm_backward, rope, swiglu,
-    swiglu_backward, take_heads, widen,
+    Buffer, Heads, add, add_bias, narrow, narrow_add, put_heads, rms_norm, rms_norm_backward, rope,
+    swiglu, swiglu_backward, take_heads, widen,
 };
 use tlora_kernels as kernels;
 
-use crate::support::{UNIT, both, close, numbers, room, up, wide};
+use crate::support::{UNIT, bf16_bits, both, close, numbers, room, up, wide};
 
 #[test]
 fn additions() {
@@ -42,7 +42,11 @@ fn norms() {
             let (mut y, mut grad) = (room(device, x.len()), room(device, x.len()));
             rms_norm(&x, &w, 1e-6, &mut y).unwrap();
             rms_norm_backward(&x, &w, 1e-6, &up(device, &g), &mut grad).unwrap();
-            [y.download().unwrap(), grad.download().unwrap()].concat()
+            let y = y.download().unwrap();
+            let mut rounded = Buffer::<u16>::zeros(device, x.len()).unwrap();
+            rms_norm(&x, &w, 1e-6, &mut rounded).unwrap();
+            assert_eq!(rounded.download().unwrap(), bf16_bits(&y));
+            [y, grad.download().unwrap()].concat()
         });
         let (x, w, g) = (wide(&x), wide(&w), wide(&g));
         let (mut y, mut grad) = (vec![0.0; x.len()], vec![0.0; x.len()]);
@@ -101,7 +105,11 @@ fn gates() {
             let (mut y, mut grad) = (room(device, rows * n), up(device, &before));
             swiglu(&gate_up, stride, n, &mut y).unwrap();
             swiglu_backward(&gate_up, stride, n, &up(device, &g), &mut grad).unwrap();
-            [y.download().unwrap(), grad.download().unwrap()].concat()
+            let y = y.download().unwrap();
+            let mut rounded = Buffer::<u16>::zeros(device, rows * n).unwrap();
+            swiglu(&gate_up, stride, n, &mut rounded).unwrap();
+            assert_eq!(rounded.download().unwrap(), bf16_bits(&y));
+            [y, grad.download().unwrap()].concat()
         });
         let (mut y, mut grad) = (vec![0.0; rows * n], wide(&before));
         kernels::swiglu(&wide(&x), stride, n, &mut y);

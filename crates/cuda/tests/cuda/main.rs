@@ -43,6 +43,25 @@ mod support {
         values.iter().map(|&x| f64::from(x)).collect()
     }
 
+    /// The bf16 that is nearest, by its distance to both neighbours.
+    pub(crate) fn bf16(x: f32) -> f32 {
+        let below = f32::from_bits(x.to_bits() & 0xffff_0000);
+        let above = f32::from_bits((x.to_bits() & 0xffff_0000).wrapping_add(0x1_0000));
+        let (down, up) = ((x - below).abs(), (above - x).abs());
+        let even = below.to_bits() & 0x1_0000 == 0;
+        if down < up || (down == up && even) {
+            below
+        } else {
+            above
+        }
+    }
+
+    /// The bits of the nearest bf16 of each.
+    pub(crate) fn bf16_bits(values: &[f32]) -> Vec<u16> {
+        let bits = |&x: &f32| u16::try_from(bf16(x).to_bits() >> 16).unwrap();
+        values.iter().map(bits).collect()
+    }
+
     /// What both orders of the threads give, which is the same.
     pub(crate) fn both(run: impl Fn(&Device) -> Vec<f32>) -> Vec<f32> {
         let reversed = Emulation {

@@ -1,21 +1,8 @@
 //! Matrices and their products.
 
-use tlora_cuda::{Block, Buffer, Matrix, RowData, Storage, linear, linear_backward};
+use tlora_cuda::{Block, Buffer, CudaError, Matrix, RowData, Storage, linear, linear_backward};
 
-use crate::support::{UNIT, both, close, numbers, room, up, wide};
-
-/// The bf16 that is nearest, by its distance to both neighbours.
-fn bf16(x: f32) -> f32 {
-    let below = f32::from_bits(x.to_bits() & 0xffff_0000);
-    let above = f32::from_bits((x.to_bits() & 0xffff_0000).wrapping_add(0x1_0000));
-    let (down, up) = ((x - below).abs(), (above - x).abs());
-    let even = below.to_bits() & 0x1_0000 == 0;
-    if down < up || (down == up && even) {
-        below
-    } else {
-        above
-    }
-}
+use crate::support::{UNIT, bf16, bf16_bits, both, close, numbers, room, up, wide};
 
 #[test]
 fn products() {
@@ -38,6 +25,18 @@ fn products() {
                 let (mut y, mut back) =
                     (room(device, rows * outputs), room(device, rows * columns));
                 linear(&up(device, &x), &w, &mut y).unwrap();
+                let rounded = Buffer::from_slice(device, &bf16_bits(&x)).unwrap();
+                let mut of_rounded = room(device, rows * outputs);
+                match (storage, linear(&rounded, &w, &mut of_rounded)) {
+                    (Storage::F32, done) => {
+                        let operation = "linear";
+                        assert_eq!(done, Err(CudaError::Rounded { operation }));
+                    }
+                    (Storage::Bf16, done) => {
+                        assert_eq!(done, Ok(()));
+                        assert_eq!(of_rounded.download().unwrap(), y.download().unwrap());
+                    }
+                }
                 linear_backward(&up(device, &g), &w, &mut back).unwrap();
                 let last = u32::try_from(outputs - 1).unwrap();
                 let ids = Buffer::from_slice(device, &[last, 0]).unwrap();

@@ -3,7 +3,7 @@
 use candle_core::{DType, Shape, Tensor};
 
 #[cfg(feature = "cuda")]
-use super::device::DeviceArray;
+use super::device::{DeviceArray, RoundedRows};
 use crate::error::Result;
 
 /// A matrix, or a vector.
@@ -14,6 +14,9 @@ pub(crate) enum Array {
     /// f32.
     #[cfg(feature = "cuda")]
     Device(DeviceArray),
+    /// bf16, for a product and nothing else.
+    #[cfg(feature = "cuda")]
+    Rounded(RoundedRows),
 }
 
 /// Lets the device do it if the array is there; what follows is for arrays of this machine.
@@ -41,7 +44,7 @@ impl Array {
         match self {
             Self::Host(tensor) => Ok(tensor),
             #[cfg(feature = "cuda")]
-            Self::Device(_) => Err(elsewhere(operation)),
+            Self::Device(_) | Self::Rounded(_) => Err(elsewhere(operation)),
         }
     }
 
@@ -49,7 +52,7 @@ impl Array {
     #[cfg(feature = "cuda")]
     pub(crate) fn device(&self, operation: &'static str) -> Result<&DeviceArray> {
         match self {
-            Self::Host(_) => Err(elsewhere(operation)),
+            Self::Host(_) | Self::Rounded(_) => Err(elsewhere(operation)),
             Self::Device(array) => Ok(array),
         }
     }
@@ -58,7 +61,7 @@ impl Array {
     #[cfg(feature = "cuda")]
     pub(crate) fn device_mut(&mut self, operation: &'static str) -> Result<&mut DeviceArray> {
         match self {
-            Self::Host(_) => Err(elsewhere(operation)),
+            Self::Host(_) | Self::Rounded(_) => Err(elsewhere(operation)),
             Self::Device(array) => Ok(array),
         }
     }
@@ -68,6 +71,8 @@ impl Array {
             Self::Host(tensor) => tensor.dtype(),
             #[cfg(feature = "cuda")]
             Self::Device(_) => DType::F32,
+            #[cfg(feature = "cuda")]
+            Self::Rounded(_) => DType::BF16,
         }
     }
 
@@ -76,6 +81,8 @@ impl Array {
             Self::Host(tensor) => tensor.shape().clone(),
             #[cfg(feature = "cuda")]
             Self::Device(array) => (array.rows(), array.columns).into(),
+            #[cfg(feature = "cuda")]
+            Self::Rounded(rows) => (rows.count(), rows.columns).into(),
         }
     }
 
@@ -84,6 +91,8 @@ impl Array {
             Self::Host(tensor) => tensor.elem_count(),
             #[cfg(feature = "cuda")]
             Self::Device(array) => array.buffer.len(),
+            #[cfg(feature = "cuda")]
+            Self::Rounded(rows) => rows.buffer.len(),
         }
     }
 
@@ -93,6 +102,8 @@ impl Array {
             Self::Host(tensor) => tensor.dims().last().copied().unwrap_or(1),
             #[cfg(feature = "cuda")]
             Self::Device(array) => array.columns,
+            #[cfg(feature = "cuda")]
+            Self::Rounded(rows) => rows.columns,
         }
     }
 

@@ -74,11 +74,17 @@ impl Packed {
         }
     }
 
+    /// Whether rows are rounded to bf16 before they are multiplied, so that they may come in bf16.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn rounds(&self) -> bool {
+        matches!(self, Self::Device(_, matrix) if matrix.storage() == tlora_cuda::Storage::Bf16)
+    }
+
     /// x·Wᵀ of rows of a tensor.
     pub(crate) fn product(&self, x: &Array) -> Result<Array> {
         #[cfg(feature = "cuda")]
-        if let Self::Device(_, matrix) = self {
-            return device::linear::product(matrix, x);
+        if let Self::Device(device, matrix) = self {
+            return device::linear::product(device, matrix, x);
         }
         with_element!(x.dtype(), "linear", T => {
             let matrix = of::<T>(self)?;

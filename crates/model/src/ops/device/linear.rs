@@ -10,10 +10,14 @@ use crate::ops::linear::{AdaptedLinear, Part, PartAdapter};
 use crate::steering::{RGradient, Steering};
 
 /// x·Wᵀ.
-pub(crate) fn product(matrix: &Matrix, x: &Array) -> Result<Array> {
-    let x = x.device("linear")?;
-    let mut y = DeviceArray::uninitialised(x.on(), x.rows(), matrix.outputs())?;
-    cuda::linear(&x.buffer, matrix, &mut y.buffer)?;
+pub(crate) fn product(device: &Device, matrix: &Matrix, x: &Array) -> Result<Array> {
+    let rows = x.elem_count() / matrix.columns();
+    let mut y = DeviceArray::uninitialised(device, rows, matrix.outputs())?;
+    if let Array::Rounded(x) = x {
+        cuda::linear(&x.buffer, matrix, &mut y.buffer)?;
+    } else {
+        cuda::linear(&x.device("linear")?.buffer, matrix, &mut y.buffer)?;
+    }
     Ok(Array::Device(y))
 }
 
@@ -172,7 +176,7 @@ pub(crate) fn stacked(parts: &[Part]) -> Result<Option<DeviceArray>> {
 fn of_part(part: &Part) -> Option<&DeviceArray> {
     match &part.adapter.as_ref()?.b {
         Array::Device(b) => Some(b),
-        Array::Host(_) => None,
+        Array::Host(_) | Array::Rounded(_) => None,
     }
 }
 

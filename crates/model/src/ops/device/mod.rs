@@ -82,6 +82,26 @@ impl DeviceArray {
     }
 }
 
+/// Rows in bf16 on the device, as a product with a matrix of bf16 reads them.
+#[derive(Debug)]
+pub(crate) struct RoundedRows {
+    pub buffer: Buffer<u16>,
+    pub columns: usize,
+}
+
+impl RoundedRows {
+    fn uninitialised(device: &Device, rows: usize, columns: usize) -> Result<Self> {
+        Ok(Self {
+            buffer: Buffer::uninitialised(device, rows * columns)?,
+            columns,
+        })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.buffer.len() / self.columns.max(1)
+    }
+}
+
 const fn heads(heads: Heads) -> cuda::Heads {
     cuda::Heads {
         stride: heads.stride,
@@ -111,6 +131,14 @@ pub(crate) fn rms_norm(x: &DeviceArray, weight: &Array, epsilon: f64) -> Result<
     let mut y = x.like()?;
     cuda::rms_norm(&x.buffer, &weight.buffer, single(epsilon), &mut y.buffer)?;
     Ok(Array::Device(y))
+}
+
+/// [`rms_norm`], rounded.
+pub(crate) fn rounded_rms_norm(x: &DeviceArray, weight: &Array, epsilon: f64) -> Result<Array> {
+    let weight = weight.device("rms_norm")?;
+    let mut y = RoundedRows::uninitialised(x.on(), x.rows(), x.columns)?;
+    cuda::rms_norm(&x.buffer, &weight.buffer, single(epsilon), &mut y.buffer)?;
+    Ok(Array::Rounded(y))
 }
 
 pub(crate) fn rms_norm_backward(
@@ -157,6 +185,13 @@ pub(crate) fn swiglu(gate_up: &DeviceArray, n: usize, stride: usize) -> Result<A
     let mut y = DeviceArray::uninitialised(gate_up.on(), gate_up.rows(), n)?;
     cuda::swiglu(&gate_up.buffer, stride, n, &mut y.buffer)?;
     Ok(Array::Device(y))
+}
+
+/// [`swiglu`], rounded.
+pub(crate) fn rounded_swiglu(gate_up: &DeviceArray, n: usize, stride: usize) -> Result<Array> {
+    let mut y = RoundedRows::uninitialised(gate_up.on(), gate_up.rows(), n)?;
+    cuda::swiglu(&gate_up.buffer, stride, n, &mut y.buffer)?;
+    Ok(Array::Rounded(y))
 }
 
 pub(crate) fn swiglu_backward(
