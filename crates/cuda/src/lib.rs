@@ -9,7 +9,7 @@
 //! bits in every run. Other than on the CPU, a row's bits may depend on how many rows are computed together.
 //!
 //! - [`probe()`], [`Device`], [`Buffer`], [`Indices`]: what there is, and memory.
-//! - [`Matrix`], [`linear`], [`linear_backward`]: frozen weights.
+//! - [`Matrix`], [`linear`], [`linear_backward`]: frozen weights. Rows may be in bf16 already ([`Activation`]).
 //! - [`KvCache`], [`Queries`], [`KeyRanges`], [`attention`], [`attention_backward`]: sequences that may share a prefix.
 //! - [`rms_norm`], [`rope`], [`swiglu`], with their gradients; [`add`], [`add_bias`].
 //! - [`take_heads`], [`put_heads`], [`narrow`], [`narrow_add`], [`widen`], [`gather_rows`], [`scatter_rows`]: columns and rows.
