@@ -56,36 +56,65 @@ KERNEL void rank_update(float* __restrict__ y, u32 stride, u32 offset, const flo
 #define MOST_RANK 64
 #define MOST_PARTS 3
 
-// What follows a product, in one pass: y += bias, and for each part of the columns c·Bᵀ with c = p·Rᵀ. The p of the parts
-// stand one after another from `p_offset` on, and b has the rows of all parts. Grid: rows × lots of columns.
-KERNEL void adapt(float* __restrict__ y, u32 stride, u32 columns, const float* __restrict__ bias, u32 p_offset, u32 rank,
-                  u32 parts, u32 end_0, u32 end_1, const float* __restrict__ r, u32 r_0, u32 r_1, u32 r_2, u32 between,
-                  const u32* __restrict__ adapters, const float* __restrict__ b) {
-    __shared__ float c[MOST_PARTS * MOST_RANK];
-    float* row = y + (u64)blockIdx.x * stride;
-    const float* of = of_row(r, between, adapters, blockIdx.x);
-    for (u32 number = threadIdx.x; number < parts * rank; number += blockDim.x) {
+// Where the parts of a layer's columns end, but for the last, and where their R are.
+struct Parts {
+    u32 count, end_0, end_1, r_0, r_1, r_2;
+};
+
+// c = p·Rᵀ of all parts of a row, whose p stand one after another. All threads have them afterwards.
+__device__ inline void inner_of_parts(float* c, const float* p, u32 rank, const Parts& parts, const float* r) {
+    for (u32 number = threadIdx.x; number < parts.count * rank; number += blockDim.x) {
         const u32 part = number / rank, i = number % rank;
-        const float* from = of + (part == 0 ? r_0 : part == 1 ? r_1 : r_2) + i * rank;
-        const float* p = row + p_offset + part * rank;
+        const float* from = r + (part == 0 ? parts.r_0 : part == 1 ? parts.r_1 : parts.r_2) + i * rank;
         float sum = 0.0f;
         for (u32 j = 0; j < rank; j++) {
-            sum += from[j] * p[j];
+            sum += from[j] * p[part * rank + j];
         }
         c[number] = sum;
     }
     __syncthreads();
+}
+
+// An output with its bias and its part's c·Bᵀ; b has the rows of all parts.
+__device__ inline float adapted(float sum, u32 column, const float* bias, const float* c, u32 rank, const Parts& parts,
+                                const float* b) {
+    const u32 part = column < parts.end_0 ? 0 : column < parts.end_1 ? 1 : 2;
+    if (bias) {
+        sum += bias[column];
+    }
+    for (u32 j = 0; j < rank; j++) {
+        sum = fmaf(c[part * rank + j], b[(u64)column * rank + j], sum);
+    }
+    return sum;
+}
+
+// What follows a product, in one pass and in place. Grid: rows × lots of columns.
+KERNEL void adapt(float* __restrict__ y, u32 stride, u32 columns, const float* __restrict__ bias, u32 p_offset, u32 rank,
+                  u32 count, u32 end_0, u32 end_1, const float* __restrict__ r, u32 r_0, u32 r_1, u32 r_2, u32 between,
+                  const u32* __restrict__ adapters, const float* __restrict__ b) {
+    __shared__ float c[MOST_PARTS * MOST_RANK];
+    const Parts parts = {count, end_0, end_1, r_0, r_1, r_2};
+    float* row = y + (u64)blockIdx.x * stride;
+    inner_of_parts(c, row + p_offset, rank, parts, of_row(r, between, adapters, blockIdx.x));
     const u32 column = blockIdx.y * blockDim.x + threadIdx.x;
     if (column < columns) {
-        const u32 part = column < end_0 ? 0 : column < end_1 ? 1 : 2;
-        float sum = row[column];
-        if (bias) {
-            sum += bias[column];
-        }
-        for (u32 j = 0; j < rank; j++) {
-            sum = fmaf(c[part * rank + j], b[(u64)column * rank + j], sum);
-        }
-        row[column] = sum;
+        row[column] = adapted(row[column], column, bias, c, rank, parts, b);
+    }
+}
+
+// The same, and another matrix added, into a third. Grid: rows × lots of columns.
+KERNEL void adapt_onto(const float* __restrict__ y, u32 stride, u32 columns, const float* __restrict__ bias, u32 p_offset,
+                       u32 rank, u32 count, u32 end_0, u32 end_1, const float* __restrict__ r, u32 r_0, u32 r_1, u32 r_2,
+                       u32 between, const u32* __restrict__ adapters, const float* __restrict__ b,
+                       const float* __restrict__ other, float* __restrict__ to) {
+    __shared__ float c[MOST_PARTS * MOST_RANK];
+    const Parts parts = {count, end_0, end_1, r_0, r_1, r_2};
+    const float* row = y + (u64)blockIdx.x * stride;
+    inner_of_parts(c, row + p_offset, rank, parts, of_row(r, between, adapters, blockIdx.x));
+    const u32 column = blockIdx.y * blockDim.x + threadIdx.x;
+    if (column < columns) {
+        const u64 at = (u64)blockIdx.x * columns + column;
+        to[at] = adapted(row[column], column, bias, c, rank, parts, b) + other[at];
     }
 }
 

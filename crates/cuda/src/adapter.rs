@@ -131,78 +131,124 @@ pub struct Part {
 /// The most parts of a layer.
 pub const MOST_PARTS: usize = 3;
 
-/// What follows a product, in one pass: y += bias, and for each part c·Bᵀ with c = p·Rᵀ, as [`inner`] and [`rank_update`] would
-/// to the bit. The p of the parts stand one after another from `p` on; `b` has the rows of all parts, and `bias` a number for
-/// each column of y.
+/// What follows a product: a bias, and for each part c·Bᵀ with c = p·Rᵀ.
+#[derive(Debug, Clone, Copy)]
+pub struct Update<'a> {
+    /// Where the p of the parts stand, one after another.
+    pub p: Inner,
+    /// The parts of the columns.
+    pub parts: &'a [Part],
+    /// A number for each column of the product.
+    pub bias: Option<&'a Buffer<f32>>,
+    /// The matrices R.
+    pub r: &'a Buffer<f32>,
+    /// The adapter of each row; all have the first without them.
+    pub of_rows: Option<&'a Indices>,
+    /// B, with the rows of all parts.
+    pub b: &'a Buffer<f32>,
+}
+
+impl Update<'_> {
+    /// The last of the parts, and the rows of y with their grid, if everything fits.
+    fn check(&self, operation: &'static str, y: usize) -> Result<(&Part, usize, Grid)> {
+        let Self { p, parts, .. } = *self;
+        let last = check_parts(operation, parts)?;
+        let whole = Inner {
+            rank: p.rank * parts.len(),
+            ..p
+        };
+        check_rank(operation, p.rank)?;
+        let rows = whole.columns_in(operation, y)?;
+        for part in parts {
+            part.matrices.check(operation, p.rank, self.r.len())?;
+            want(
+                operation,
+                "the elements between matrices",
+                part.matrices.between,
+                last.matrices.between,
+            )?;
+            check_adapters(operation, self.of_rows, rows, part.matrices)?;
+        }
+        want(
+            operation,
+            "the elements of B",
+            self.b.len(),
+            last.end * p.rank,
+        )?;
+        if let Some(bias) = self.bias {
+            want(operation, "the numbers of the bias", bias.len(), p.stride)?;
+        }
+        if last.end > p.offset {
+            want(operation, "the last output", last.end, p.offset)?;
+        }
+        let int = |value| size(operation, "a number", value);
+        Ok((last, rows, Grid::columns(int(rows)?, int(last.end)?)))
+    }
+
+    /// The arguments of a kernel after y.
+    fn arguments(&self, operation: &'static str, last: &Part, launch: Launch) -> Result<Launch> {
+        let Self { p, parts, .. } = *self;
+        let int = |value| size(operation, "a number", value);
+        let of = |part: usize| parts.get(part).unwrap_or(last);
+        Ok(launch
+            .value(int(p.stride)?)
+            .value(int(last.end)?)
+            .read_if(self.bias)
+            .value(int(p.offset)?)
+            .value(int(p.rank)?)
+            .value(int(parts.len())?)
+            .value(int(of(0).end)?)
+            .value(int(of(1).end)?)
+            .read(self.r)
+            .value(int(of(0).matrices.offset)?)
+            .value(int(of(1).matrices.offset)?)
+            .value(int(of(2).matrices.offset)?)
+            .value(int(last.matrices.between)?)
+            .read_if(self.of_rows.map(Indices::buffer))
+            .read(self.b))
+    }
+}
+
+/// y with the update in its place, in one pass, as [`inner`] and [`rank_update`] would to the bit.
 ///
 /// # Errors
 /// The sizes do not fit, there are more than [`MOST_PARTS`], or the rank is beyond [`MOST_RANK`].
-pub fn adapt(
-    y: &mut Buffer<f32>,
-    p: Inner,
-    parts: &[Part],
-    bias: Option<&Buffer<f32>>,
-    r: &Buffer<f32>,
-    of_rows: Option<&Indices>,
-    b: &Buffer<f32>,
-) -> Result<()> {
+pub fn adapt(y: &mut Buffer<f32>, update: Update<'_>) -> Result<()> {
     let operation = "adapt";
-    let last = check_parts(parts)?;
-    let whole = Inner {
-        rank: p.rank * parts.len(),
-        ..p
-    };
-    check_rank(operation, p.rank)?;
-    let rows = whole.columns_in(operation, y.len())?;
-    for part in parts {
-        part.matrices.check(operation, p.rank, r.len())?;
-        want(
-            operation,
-            "the elements between matrices",
-            part.matrices.between,
-            last.matrices.between,
-        )?;
-        check_adapters(operation, of_rows, rows, part.matrices)?;
-    }
-    want(operation, "the elements of B", b.len(), last.end * p.rank)?;
-    if let Some(bias) = bias {
-        want(operation, "the numbers of the bias", bias.len(), p.stride)?;
-    }
-    if last.end > p.offset {
-        want(operation, "the last output", last.end, p.offset)?;
-    }
-    let int = |value| size(operation, "a number", value);
-    let of = |part: usize| parts.get(part).unwrap_or(last);
-    let columns = int(last.end)?;
-    Launch::new(
-        b.device(),
-        Kernel::Adapt,
-        Grid::columns(int(rows)?, columns),
-    )
-    .write(y)
-    .value(int(p.stride)?)
-    .value(columns)
-    .read_if(bias)
-    .value(int(p.offset)?)
-    .value(int(p.rank)?)
-    .value(int(parts.len())?)
-    .value(int(of(0).end)?)
-    .value(int(of(1).end)?)
-    .read(r)
-    .value(int(of(0).matrices.offset)?)
-    .value(int(of(1).matrices.offset)?)
-    .value(int(of(2).matrices.offset)?)
-    .value(int(last.matrices.between)?)
-    .read_if(of_rows.map(Indices::buffer))
-    .read(b)
-    .run()
+    let (last, _, grid) = update.check(operation, y.len())?;
+    let launch = Launch::new(update.b.device(), Kernel::Adapt, grid).write(y);
+    update.arguments(operation, last, launch)?.run()
+}
+
+/// The outputs of y with the update, and `other` added, which has a column for each output: as [`adapt`] and then
+/// [`narrow_add`](crate::narrow_add) would to the bit, but y stays as it is.
+///
+/// # Errors
+/// As [`adapt`].
+pub fn adapt_onto(
+    y: &Buffer<f32>,
+    update: Update<'_>,
+    other: &Buffer<f32>,
+    sum: &mut Buffer<f32>,
+) -> Result<()> {
+    let operation = "adapt_onto";
+    let (last, rows, grid) = update.check(operation, y.len())?;
+    let outputs = rows * last.end;
+    want(operation, "the elements of the other", other.len(), outputs)?;
+    want(operation, "the elements of the result", sum.len(), outputs)?;
+    let launch = Launch::new(update.b.device(), Kernel::AdaptOnto, grid).read(y);
+    update
+        .arguments(operation, last, launch)?
+        .read(other)
+        .write(sum)
+        .run()
 }
 
 /// The last of the parts, of which there are some but not too many, each after the one before.
-fn check_parts(parts: &[Part]) -> Result<&Part> {
+fn check_parts<'p>(operation: &'static str, parts: &'p [Part]) -> Result<&'p Part> {
     let wrong = |what, found| {
         Err(CudaError::Limit {
-            operation: "adapt",
+            operation,
             what,
             found,
             wanted: "1 to 3, each after the one before",

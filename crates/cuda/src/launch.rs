@@ -41,6 +41,7 @@ kernels! {
     GatherBf16 "gather_bf16",
     Scatter "scatter",
     Adapt "adapt",
+    AdaptOnto "adapt_onto",
     Inner "inner",
     FillP "fill_p",
     RankUpdate "rank_update",

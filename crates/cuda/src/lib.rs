@@ -13,7 +13,7 @@
 //! - [`KvCache`], [`Queries`], [`KeyRanges`], [`attention`], [`attention_backward`]: sequences that may share a prefix.
 //! - [`rms_norm`], [`rope`], [`swiglu`], with their gradients; [`add`], [`add_bias`].
 //! - [`take_heads`], [`put_heads`], [`narrow`], [`narrow_add`], [`widen`], [`gather_rows`], [`scatter_rows`]: columns and rows.
-//! - [`adapt`], [`inner`], [`rank_update`], [`rank_gradient`], [`fill_p`], [`accumulate`]: the low-rank part, with an adapter for each row.
+//! - [`adapt`], [`adapt_onto`], [`inner`], [`rank_update`], [`rank_gradient`], [`fill_p`], [`accumulate`]: the low-rank part, with an adapter for each row.
 //! - [`log_probs`], [`log_prob_gradient`], [`draw`], [`most_probable`]: the output head.
 //!
 //! With the feature `emulator` the same kernels are compiled for the CPU, and `Device::emulated()` runs them: slowly, but with
@@ -39,8 +39,8 @@ mod rows;
 
 pub use activation::Activation;
 pub use adapter::{
-    Inner, MOST_PARTS, MOST_RANK, Matrices, Part, accumulate, adapt, fill_p, inner, rank_gradient,
-    rank_update,
+    Inner, MOST_PARTS, MOST_RANK, Matrices, Part, Update, accumulate, adapt, adapt_onto, fill_p,
+    inner, rank_gradient, rank_update,
 };
 pub use attention::{Attended, attention, attention_backward};
 #[cfg(feature = "emulator")]

@@ -1,8 +1,8 @@
 //! The low-rank part, with one adapter and with several in one batch.
 
 use tlora_cuda::{
-    Buffer, Device, Indices, Inner, Matrices, Part, accumulate, adapt, add_bias, fill_p, inner,
-    rank_gradient, rank_update,
+    Buffer, Device, Indices, Inner, Matrices, Part, Update, accumulate, adapt, adapt_onto,
+    add_bias, fill_p, inner, narrow_add, rank_gradient, rank_update,
 };
 use tlora_kernels as kernels;
 
@@ -126,6 +126,7 @@ fn one_pass_is_all_of_them() {
         };
         let (y, b) = (numbers(1, rows * stride), numbers(2, outputs * rank));
         let (bias, r) = (numbers(3, stride), numbers(4, between * adapters));
+        let other = numbers(5, rows * outputs);
         let of_rows = &of_rows(adapters)[..rows];
         let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
         let found = both(|device| {
@@ -137,7 +138,23 @@ fn one_pass_is_all_of_them() {
             });
             let (parts, bias) = (parts.collect::<Vec<_>>(), with_bias.then_some(&bias));
             let of = (adapters > 1).then_some(&of);
-            adapt(&mut y, p, &parts, bias, &up(device, &r), of, &b).unwrap();
+            let update = Update {
+                p,
+                parts: &parts,
+                bias,
+                r: &up(device, &r),
+                of_rows: of,
+                b: &b,
+            };
+            let (other, mut sum) = (up(device, &other), room(device, other.len()));
+            adapt_onto(&y, update, &other, &mut sum).unwrap();
+            adapt(&mut y, update).unwrap();
+            let mut wanted = room(device, other.len());
+            narrow_add(&y, stride, &other, &mut wanted).unwrap();
+            assert_eq!(
+                bits(sum.download().unwrap()),
+                bits(wanted.download().unwrap())
+            );
             y.download().unwrap()
         });
         let device = Device::emulated();
@@ -190,7 +207,25 @@ fn parts_that_do_not_fit_are_refused() {
         end,
         matrices: Matrices::one(offset),
     };
-    let mut run = |p: Inner, parts: &[Part]| adapt(&mut y, p, parts, None, &r, None, &b);
+    let mut run = |p: Inner, parts: &[Part]| {
+        let update = Update {
+            p,
+            parts,
+            bias: None,
+            r: &r,
+            of_rows: None,
+            b: &b,
+        };
+        let done = adapt(&mut y, update);
+        let (other, mut sum) = (room(&device, 16), room(&device, 16));
+        assert_eq!(
+            adapt_onto(&y, update, &other, &mut sum).is_ok(),
+            done.is_ok()
+        );
+        assert!(adapt_onto(&y, update, &other, &mut room(&device, 15)).is_err());
+        assert!(adapt_onto(&y, update, &room(&device, 24), &mut sum).is_err());
+        done
+    };
     assert_eq!(run(p, &[part(3, 0), part(8, 4)]), Ok(()));
     assert!(run(p, &[]).is_err());
     assert!(run(p, &[part(8, 0), part(3, 4)]).is_err());

@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::ops::array::Array;
 use crate::ops::attention::{Attended, LayerCache, QkvLayout, attention, attention_backward};
 use crate::ops::elementwise::{
-    Heads, add, narrow_add, put_heads, rms_norm, rms_norm_backward, rms_norm_for, rope,
-    swiglu_backward, swiglu_for, take_heads, widen,
+    Heads, add, put_heads, rms_norm, rms_norm_backward, rms_norm_for, rope, swiglu_backward,
+    swiglu_for, take_heads, widen,
 };
 use crate::ops::linear::{AdaptedLinear, RSum};
 use crate::steering::Steering;
@@ -39,10 +39,12 @@ pub(crate) struct Tape {
     /// q and k before the norms of their heads.
     raw: Option<(Array, Array)>,
     attended: Attended,
+    /// The product; its columns of x·Aᵀ are wanted.
     output: Array,
     /// The residual stream between attention and MLP.
     middle: Array,
     gate_up: Array,
+    /// As `output`.
     down: Array,
 }
 
@@ -55,15 +57,12 @@ impl Layer {
         cache: &mut LayerCache,
         steering: Option<&Steering>,
     ) -> Result<Array> {
-        let tape = self.record(x, batch, cache, steering)?;
-        self.result(&tape)
+        let mut tape = self.record(x, batch, cache, steering)?;
+        self.down
+            .add_to(&mut tape.down, &tape.middle, batch, steering)
     }
 
-    fn result(&self, tape: &Tape) -> Result<Array> {
-        narrow_add(&tape.down, &tape.middle)
-    }
-
-    /// The forward pass, with everything kept.
+    /// The forward pass up to the last product, with everything kept.
     pub(crate) fn record(
         &self,
         x: &Array,
@@ -77,14 +76,14 @@ impl Layer {
         rope(&mut qkv, self.layout.turned(), batch, false)?;
         cache.write(&qkv, self.layout, batch)?;
         let attended = attention(&qkv, self.layout, cache, (batch, self.windowed))?;
-        let output = self.output.forward(&attended.out, batch, steering)?;
-        let middle = narrow_add(&output, x)?;
+        let mut output = self.output.packed.product(&attended.out)?;
+        let middle = self.output.add_to(&mut output, x, batch, steering)?;
         let into = &self.gate_up.packed;
         let normed = rms_norm_for(into, &middle, &self.mlp_norm, self.epsilon)?;
         let gate_up = self.gate_up.forward(&normed, batch, steering)?;
         let (into, width) = (&self.down.packed, self.gate_up.width());
         let active = swiglu_for(into, &gate_up, self.intermediate, width)?;
-        let down = self.down.forward(&active, batch, steering)?;
+        let down = self.down.packed.product(&active)?;
         Ok(Tape {
             qkv,
             raw,

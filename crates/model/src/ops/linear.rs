@@ -8,6 +8,7 @@ use tlora_kernels::{self as kernels, PackedMatrix};
 use super::array::{Array, on_device};
 #[cfg(feature = "cuda")]
 use super::device;
+use super::elementwise::narrow_add;
 use super::storage::{Element, array, change, read, with_element};
 use crate::decoder::Compute;
 use crate::decoder::batch::Prepared;
@@ -191,6 +192,20 @@ impl AdaptedLinear {
         let mut y = self.packed.product(x)?;
         self.adapt(&mut y, batch, steering)?;
         Ok(y)
+    }
+
+    /// Bias and updates on top of a product, and its outputs on top of `other`, which has only those. In `y` the columns of x·Aᵀ
+    /// are as they were, the outputs may have changed.
+    pub(crate) fn add_to(
+        &self,
+        y: &mut Array,
+        other: &Array,
+        batch: &Prepared<'_>,
+        steering: Option<&Steering>,
+    ) -> Result<Array> {
+        on_device!(y, y => device::linear::add_to(self, y, other, batch.on_device("adapter")?, steering));
+        self.adapt(y, batch, steering)?;
+        narrow_add(y, other)
     }
 
     /// Bias and updates on top of the product.

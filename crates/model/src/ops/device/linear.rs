@@ -135,13 +135,14 @@ pub(crate) fn adapt(
     batch: &DeviceBatch,
     steering: Option<&Steering>,
 ) -> Result<()> {
-    let bias = linear.bias.as_ref().map(|bias| bias.device("bias"));
-    let bias = bias.transpose()?.map(|bias| &bias.buffer);
     let device = y.on().clone();
     if let (Some(b), Some(steering)) = (&linear.stacked, steering) {
-        return in_one_pass(linear, y, (bias, b), batch, steered(&device, steering)?);
+        let steering = steered(&device, steering)?;
+        let parts = parts_of(linear, steering);
+        let update = update_of(linear, b, &parts, batch, steering)?;
+        return Ok(cuda::adapt(&mut y.buffer, update)?);
     }
-    if let Some(bias) = bias {
+    if let Some(bias) = bias_of(linear)? {
         cuda::add_bias(&mut y.buffer, bias)?;
     }
     let Some(steering) = steering else {
@@ -157,6 +158,27 @@ pub(crate) fn adapt(
         cuda::rank_update(&mut y.buffer, linear.width(), part.offset, b, &c)?;
     }
     Ok(())
+}
+
+/// Bias and updates on top of a product, and its outputs on top of `other`.
+pub(crate) fn add_to(
+    linear: &AdaptedLinear,
+    y: &mut DeviceArray,
+    other: &Array,
+    batch: &DeviceBatch,
+    steering: Option<&Steering>,
+) -> Result<Array> {
+    if let (Some(b), Some(steering)) = (&linear.stacked, steering) {
+        let steering = steered(y.on(), steering)?;
+        let parts = parts_of(linear, steering);
+        let update = update_of(linear, b, &parts, batch, steering)?;
+        let other = other.device("add")?;
+        let mut sum = other.like()?;
+        cuda::adapt_onto(&y.buffer, update, &other.buffer, &mut sum.buffer)?;
+        return Ok(Array::Device(sum));
+    }
+    adapt(linear, y, batch, steering)?;
+    super::narrow_add(y, other)
 }
 
 /// The B of all parts as one matrix, if all are adapted with one rank on a device.
@@ -180,36 +202,42 @@ fn of_part(part: &Part) -> Option<&DeviceArray> {
     }
 }
 
-/// The same where all parts have an adapter.
-fn in_one_pass(
-    linear: &AdaptedLinear,
-    y: &mut DeviceArray,
-    (bias, b): (Option<&Buffer<f32>>, &DeviceArray),
-    batch: &DeviceBatch,
-    steering: &DeviceSteering,
-) -> Result<()> {
+/// The columns of the parts, which are all adapted.
+fn parts_of(linear: &AdaptedLinear, steering: &DeviceSteering) -> Vec<cuda::Part> {
     let adapted = linear.adapted();
-    let parts: Vec<cuda::Part> = adapted
-        .map(|(part, adapter)| cuda::Part {
-            end: part.offset + part.outputs,
-            matrices: steering.of(adapter.module).1,
-        })
-        .collect();
+    let part = |(part, adapter): (&Part, &PartAdapter)| cuda::Part {
+        end: part.offset + part.outputs,
+        matrices: steering.of(adapter.module).1,
+    };
+    adapted.map(part).collect()
+}
+
+fn bias_of(linear: &AdaptedLinear) -> Result<Option<&Buffer<f32>>> {
+    let bias = linear.bias.as_ref().map(|bias| bias.device("bias"));
+    Ok(bias.transpose()?.map(|bias| &bias.buffer))
+}
+
+/// Bias and updates of a layer whose parts are all adapted, for one pass.
+fn update_of<'a>(
+    linear: &'a AdaptedLinear,
+    b: &'a DeviceArray,
+    parts: &'a [cuda::Part],
+    batch: &'a DeviceBatch,
+    steering: &'a DeviceSteering,
+) -> Result<cuda::Update<'a>> {
     let p = Inner {
         stride: linear.width(),
         offset: b.rows(),
         rank: b.columns,
     };
-    let (y, r) = (&mut y.buffer, &steering.matrices);
-    Ok(cuda::adapt(
-        y,
+    Ok(cuda::Update {
         p,
-        &parts,
-        bias,
-        r,
-        batch.adapters(),
-        &b.buffer,
-    )?)
+        parts,
+        bias: bias_of(linear)?,
+        r: &steering.matrices,
+        of_rows: batch.adapters(),
+        b: &b.buffer,
+    })
 }
 
 /// ∂L/∂R of all modules, and the gradients of x·Aᵀ into their columns.
