@@ -1,7 +1,7 @@
 //! Sixteen lanes as an array: the compiler makes of it what the machine has.
 //!
 //! [`Baseline`] is the same for x86-64 without FMA, where a fused product is a call of a function for each lane: sixteen calls
-//! in a row at every use would be a good part of the program, and no faster than they are in a function.
+//! in a row at every use would be a good part of the program, so they stand in functions of their own.
 
 use super::{LANES, Simd, exponential as e, transpose_in_memory};
 use std::marker::PhantomData;
