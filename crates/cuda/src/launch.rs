@@ -13,6 +13,9 @@ macro_rules! kernels {
         #[derive(Debug, Clone, Copy)]
         pub(crate) enum Kernel { $($variant),* }
 
+        #[cfg(test)]
+        const KERNELS: &[Kernel] = &[$(Kernel::$variant),*];
+
         impl Kernel {
             /// All names, in the order of the numbers.
             pub(crate) const NAMES: &[&str] = &[$($name),*];
@@ -73,6 +76,16 @@ kernels! {
     ScoreGradient "score_gradient",
     Draw "draw",
     MostProbable "most_probable",
+}
+
+impl Kernel {
+    /// The most threads that a block may have: what the compiler counts registers for.
+    const fn most_threads(self) -> u32 {
+        match self {
+            Self::Score | Self::Draw | Self::MostProbable => 1024,
+            _ => THREADS,
+        }
+    }
 }
 
 /// Blocks, and what each has.
@@ -263,9 +276,52 @@ impl Launch {
                 wanted: "less than 2^16",
             });
         }
+        let most = self.kernel.most_threads();
+        if self.grid.threads > most {
+            return Err(CudaError::Limit {
+                operation: self.operation,
+                what: "the number of threads of a block",
+                found: self.grid.threads as usize,
+                wanted: "no more than its kernel is compiled for",
+            });
+        }
         self.device
             .backend()
             .launch(self.kernel, self.grid, &self.args)
+    }
+}
+
+#[cfg(test)]
+mod bounds {
+    use super::*;
+
+    /// A kernel that may have more threads than the usual says so to the compiler, and no kernel is compiled for fewer than it
+    /// may have.
+    #[test]
+    fn kernels_are_compiled_for_as_many_threads_as_they_may_have() {
+        let ptx = String::from_utf8(crate::ptx::ptx().unwrap()).unwrap();
+        let mut bounded = 0;
+        for entry in ptx.split(".visible .entry ").skip(1) {
+            let name = entry.split('(').next().unwrap();
+            let head = entry.split('{').next().unwrap();
+            let bound = head.split(".maxntid ").nth(1);
+            let bound = bound.map(|rest| rest.split(',').next().unwrap().parse::<u32>().unwrap());
+            let kernel = KERNELS.iter().find(|kernel| kernel.name() == name).unwrap();
+            assert_eq!(bound.unwrap_or(THREADS), kernel.most_threads(), "{name}");
+            bounded += u32::from(bound == Some(1024));
+        }
+        assert_eq!(bounded, 3);
+    }
+
+    #[test]
+    #[cfg(feature = "emulator")]
+    fn a_block_of_more_threads_is_refused() {
+        let device = Device::emulated();
+        let mut a = Buffer::<f32>::zeros(&device, 4).unwrap();
+        let b = Buffer::<f32>::zeros(&device, 4).unwrap();
+        let launch = Launch::new(&device, Kernel::Add, Grid::rows(1, 512));
+        let refused = launch.write(&mut a).read(&b).value(4_u64).run();
+        assert!(matches!(refused, Err(CudaError::Limit { found: 512, .. })));
     }
 }
 

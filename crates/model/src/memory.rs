@@ -68,7 +68,7 @@ impl RunSizes {
 }
 
 impl Compute {
-    /// Whether rows are rounded to bf16 before they are multiplied, into a buffer of their own, and the cache is bf16.
+    /// Whether rows are rounded to bf16 before they are multiplied, and the cache is bf16.
     const fn rounds(&self) -> bool {
         match self {
             Self::F32 | Self::F64 => false,

@@ -8,8 +8,7 @@ use crate::error::Result;
 use crate::ops::array::Array;
 use crate::ops::attention::{Attended, LayerCache, QkvLayout, attention, attention_backward};
 use crate::ops::elementwise::{
-    Heads, add, put_heads, rms_norm, rms_norm_backward, rms_norm_for, rope, swiglu_backward,
-    swiglu_for, take_heads, widen,
+    Heads, add, put_heads, rms_norm, rms_norm_backward, rope, swiglu_backward, take_heads, widen,
 };
 use crate::ops::linear::{AdaptedLinear, RSum};
 use crate::steering::Steering;
@@ -70,7 +69,8 @@ impl Layer {
         cache: &mut LayerCache,
         steering: Option<&Steering>,
     ) -> Result<Tape> {
-        let normed = rms_norm_for(&self.qkv.packed, x, &self.input_norm, self.epsilon)?;
+        let into = &self.qkv.packed;
+        let normed = into.rms_norm(x, &self.input_norm, self.epsilon)?;
         let mut qkv = self.qkv.forward(&normed, batch, steering)?;
         let raw = self.norm_heads(&mut qkv)?;
         rope(&mut qkv, self.layout.turned(), batch, false)?;
@@ -79,10 +79,10 @@ impl Layer {
         let mut output = self.output.packed.product(&attended.out)?;
         let middle = self.output.add_to(&mut output, x, batch, steering)?;
         let into = &self.gate_up.packed;
-        let normed = rms_norm_for(into, &middle, &self.mlp_norm, self.epsilon)?;
+        let normed = into.rms_norm(&middle, &self.mlp_norm, self.epsilon)?;
         let gate_up = self.gate_up.forward(&normed, batch, steering)?;
         let (into, width) = (&self.down.packed, self.gate_up.width());
-        let active = swiglu_for(into, &gate_up, self.intermediate, width)?;
+        let active = into.swiglu(&gate_up, self.intermediate, width)?;
         let down = self.down.packed.product(&active)?;
         Ok(Tape {
             qkv,

@@ -16,7 +16,7 @@ use crate::config::ModelConfig;
 use crate::error::{ModelError, Result};
 use crate::ops::array::Array;
 use crate::ops::attention::{LayerCache, QkvLayout};
-use crate::ops::elementwise::{gather_rows, rms_norm_for};
+use crate::ops::elementwise::gather_rows;
 use crate::ops::head::rows_f32;
 use crate::ops::linear::Packed;
 use crate::rotary::Rotary;
@@ -205,6 +205,6 @@ impl Decoder {
     /// Logits of all tokens of a batch.
     pub(crate) fn all_logits(&self, hidden: &Array) -> Result<Array> {
         let (head, epsilon) = (self.head(), self.config.norm_epsilon);
-        head.product(&rms_norm_for(head, hidden, &self.final_norm, epsilon)?)
+        head.product(&head.rms_norm(hidden, &self.final_norm, epsilon)?)
     }
 }

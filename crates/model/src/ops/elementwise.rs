@@ -5,7 +5,6 @@ use tlora_kernels as kernels;
 use super::array::{Array, on_device};
 #[cfg(feature = "cuda")]
 use super::device;
-use super::linear::Packed;
 use super::storage::{Element, array, change, read, with_element};
 use crate::decoder::batch::Prepared;
 use crate::error::Result;
@@ -20,24 +19,6 @@ pub(crate) fn rms_norm(x: &Array, weight: &Array, epsilon: f64) -> Result<Array>
         }))??;
         array(y, x.shape())
     })
-}
-
-/// [`rms_norm`] where nothing but a product with this matrix reads it.
-#[cfg_attr(
-    not(feature = "cuda"),
-    expect(unused_variables, reason = "rows are rounded on devices only")
-)]
-pub(crate) fn rms_norm_for(
-    matrix: &Packed,
-    x: &Array,
-    weight: &Array,
-    epsilon: f64,
-) -> Result<Array> {
-    #[cfg(feature = "cuda")]
-    if matrix.rounds() {
-        return device::rounded_rms_norm(x.device("rms_norm")?, weight, epsilon);
-    }
-    rms_norm(x, weight, epsilon)
 }
 
 /// The gradient of x.
@@ -114,21 +95,8 @@ pub(crate) fn put_heads(into: &mut Array, heads: Heads, from: &Array) -> Result<
     })
 }
 
-/// silu(gate) · up of a buffer whose first 2·n columns are gate and up, for a product with this matrix.
-#[cfg_attr(
-    not(feature = "cuda"),
-    expect(unused_variables, reason = "rows are rounded on devices only")
-)]
-pub(crate) fn swiglu_for(
-    matrix: &Packed,
-    gate_up: &Array,
-    n: usize,
-    stride: usize,
-) -> Result<Array> {
-    #[cfg(feature = "cuda")]
-    if matrix.rounds() {
-        return device::rounded_swiglu(gate_up.device("swiglu")?, n, stride);
-    }
+/// silu(gate) · up of a buffer whose first 2·n columns are gate and up.
+pub(crate) fn swiglu(gate_up: &Array, n: usize, stride: usize) -> Result<Array> {
     on_device!(gate_up, gate_up => device::swiglu(gate_up, n, stride));
     with_element!(gate_up.dtype(), "swiglu", T => {
         let rows = gate_up.elem_count() / stride;

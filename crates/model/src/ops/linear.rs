@@ -8,7 +8,7 @@ use tlora_kernels::{self as kernels, PackedMatrix};
 use super::array::{Array, on_device};
 #[cfg(feature = "cuda")]
 use super::device;
-use super::elementwise::narrow_add;
+use super::elementwise::{narrow_add, rms_norm, swiglu};
 use super::storage::{Element, array, change, read, with_element};
 use crate::decoder::Compute;
 use crate::decoder::batch::Prepared;
@@ -77,8 +77,26 @@ impl Packed {
 
     /// Whether rows are rounded to bf16 before they are multiplied, so that they may come in bf16.
     #[cfg(feature = "cuda")]
-    pub(crate) fn rounds(&self) -> bool {
+    fn rounds(&self) -> bool {
         matches!(self, Self::Device(_, matrix) if matrix.storage() == tlora_cuda::Storage::Bf16)
+    }
+
+    /// [`rms_norm`] for a product with this matrix and nothing else: in bf16 if that would round it.
+    pub(crate) fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f64) -> Result<Array> {
+        #[cfg(feature = "cuda")]
+        if self.rounds() {
+            return device::rounded_rms_norm(x.device("rms_norm")?, weight, epsilon);
+        }
+        rms_norm(x, weight, epsilon)
+    }
+
+    /// [`swiglu`], likewise.
+    pub(crate) fn swiglu(&self, gate_up: &Array, n: usize, stride: usize) -> Result<Array> {
+        #[cfg(feature = "cuda")]
+        if self.rounds() {
+            return device::rounded_swiglu(gate_up.device("swiglu")?, n, stride);
+        }
+        swiglu(gate_up, n, stride)
     }
 
     /// x·Wᵀ of rows of a tensor.
